@@ -6,7 +6,8 @@ loaded. So the file is unpacked once, and everything after maps safetensors.
 
 import importlib.metadata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 CONVERSION = 1
@@ -22,8 +23,8 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     The folder may be the one that holds the GGUF. Needs about four times the bf16 size in memory.
     """
     # Heavy: half of Ringi (the command line's help, the verification of manifests) must start without torch.
-    import torch  # noqa: PLC0415
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig  # noqa: PLC0415
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     with _quiet_progress():
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
@@ -50,8 +51,8 @@ def _split_digits_as_llama_cpp_does(tokenizer: object, gguf: Path) -> None:
     first, which shows in spaces before numbers ("a  1"): without this the base would read other tokens here than
     under llama.cpp, and than it was trained on.
     """
-    from gguf import GGUFReader  # noqa: PLC0415
-    from tokenizers import pre_tokenizers  # noqa: PLC0415
+    from gguf import GGUFReader
+    from tokenizers import pre_tokenizers
 
     field = GGUFReader(gguf).get_field("tokenizer.ggml.pre")
     if field is None or field.contents() != "smollm":
@@ -66,13 +67,18 @@ def _split_digits_as_llama_cpp_does(tokenizer: object, gguf: Path) -> None:
 
 @contextmanager
 def _quiet_progress() -> Iterator[None]:
-    """No progress bars of transformers inside: the caller reports in its own words."""
-    from transformers.utils import logging  # noqa: PLC0415
+    """No progress bars of transformers inside: the caller reports in its own words.
+
+    One of them is a bare tqdm, which no setting reaches, so standard error is caught too; an error still comes out as
+    an exception.
+    """
+    from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        yield
+        with redirect_stderr(StringIO()):
+            yield
     finally:
         if shown:
             logging.enable_progress_bar()

@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -220,11 +221,13 @@ def _is_current(folder: Path) -> bool:
     return (source.get("gguf_sha256"), source.get("conversion")) == (GGUF_SHA256, CONVERSION)
 
 
-def _read_source(folder: Path) -> dict[str, dict[str, dict[str, int | str]]]:
+def _read_source(folder: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((folder / SOURCE).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise IntegrityError(f"{folder / SOURCE} must be the record of a cached base: {error}") from error
+        raise IntegrityError(
+            f"{folder / SOURCE} must be the record of a cached base: {error}; {_remedy(folder)}"
+        ) from error
 
 
 def _remedy(folder: Path) -> str:
