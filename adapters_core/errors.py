@@ -1,0 +1,103 @@
+"""The one error tree of the core.
+
+A message says what must hold, what was got and, where it helps, what to do. Each class carries a stable
+``code`` (used in problem+json answers and by ``--json``) and the exit status of the command line.
+"""
+
+
+class RingiError(Exception):
+    """Base of every error that the core raises on purpose."""
+
+    code = "error"
+    exit_status = 1
+
+
+class InputError(RingiError):
+    """What the caller gave cannot be used: nothing was changed."""
+
+    code = "invalid_input"
+    exit_status = 2
+
+
+class ContextError(InputError):
+    """A context is empty, undecodable, too short or over the limit."""
+
+    code = "invalid_context"
+
+
+class ConfigError(InputError):
+    """A configuration is out of its bounds or contradicts itself."""
+
+    code = "invalid_config"
+
+
+class UnsupportedModelError(InputError):
+    """The base model, or a module of it, has a shape that is not supported."""
+
+    code = "unsupported_model"
+
+
+class UnknownSiteError(InputError):
+    """A target module is not found in the base model."""
+
+    code = "unknown_site"
+
+
+class MismatchError(InputError):
+    """Two things that must belong together (generator and base, state and generator) do not."""
+
+    code = "mismatch"
+
+
+class UnknownAdapterError(InputError):
+    """No adapter or session of this name is known."""
+
+    code = "unknown_adapter"
+
+
+class UnknownChunkError(InputError):
+    """No chunk of this commitment is part of the state."""
+
+    code = "unknown_chunk"
+
+
+class IntegrityError(RingiError):
+    """Stored bytes are not what their digest says, or are cut short."""
+
+    code = "integrity"
+    exit_status = 3
+
+
+class NumericalError(RingiError):
+    """A tensor holds NaN or infinite values, or a state ran over its range."""
+
+    code = "numerical"
+    exit_status = 3
+
+
+class UnsafeAdapterError(RingiError):
+    """The pre-load gate refused an adapter."""
+
+    code = "unsafe_adapter"
+    exit_status = 3
+
+
+class StorageError(RingiError):
+    """Reading or writing a file failed (disk full, permission, another writer)."""
+
+    code = "storage"
+    exit_status = 4
+
+
+class BusyError(RingiError):
+    """Another process holds the output, or the service has no free capacity."""
+
+    code = "busy"
+    exit_status = 5
+
+
+class EngineError(RingiError):
+    """A serving engine or service gave no answer, or one that breaks the contract."""
+
+    code = "engine"
+    exit_status = 6

@@ -1,0 +1,55 @@
+"""The generated delta as it runs under training: applied through M, so that gradients reach the generator.
+
+    y = W x + scale * output M^T (input x)
+
+Numerically the pairs of :meth:`Generator.pairs` are the same function; M keeps the graph, the pairs do not.
+
+Shape letters: B rows, T tokens, N sites, K = R1, V = R2.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from adapters_core.modeling.base_model import BaseModel
+from adapters_core.modeling.generator import Generator
+from adapters_core.modeling.polar import polar_matrix
+
+
+def normalised(generator: Generator, states_BNKV: Float[Tensor, "b n k v"]) -> Float[Tensor, "b n k v"]:
+    """M of every row and site, differentiable."""
+    return polar_matrix(states_BNKV, rank=generator.config.rank, tolerance=generator.config.rank_tolerance)
+
+
+@contextmanager
+def folded(base: BaseModel, generator: Generator, matrix_BNKV: Float[Tensor, "b n k v"]) -> Iterator[None]:
+    """Run the base with row b adapted by the normalised state of row b; gradients flow to M and the generator."""
+    handles = []
+    try:
+        for target, members in generator.groups.items():
+            for row, index in enumerate(members):
+                hook = _hook(
+                    generator.input_nKI[target][row],
+                    matrix_BNKV[:, index],
+                    generator.output_nOV[target][row],
+                    generator.config.scale,
+                )
+                handles.append(base.module(generator.sites[index].path).register_forward_hook(hook))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hook(
+    input_KI: Tensor, matrix_BKV: Tensor, output_OV: Tensor, scale: float
+) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
+    def add(_module: nn.Module, args: tuple[Tensor, ...], y_BTO: Tensor) -> Tensor:
+        dtype = y_BTO.dtype
+        z_BTK = nn.functional.linear(args[0], input_KI.to(dtype))
+        z_BTV = z_BTK @ matrix_BKV.to(dtype)
+        return y_BTO + scale * nn.functional.linear(z_BTV, output_OV.to(dtype))
+
+    return add

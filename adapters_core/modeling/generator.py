@@ -1,0 +1,164 @@
+"""The generator: the trained hypernetwork that folds a normalised state into low-rank pairs.
+
+Per site (Generative Adapter, arXiv 2411.05877, row-vector convention):
+
+    hn   = RMSNorm(h)                      keys = hn key^T      values = hn value^T
+    S    = sum over tokens of keys^T values
+    M    = polar(S)                        delta = scale * output M^T input,   scale = alpha / R2
+    pair : A = U_r^T input,  B = scale * output V_r     (delta = B A, exact)
+
+Parameters of all sites are stacked, so that one batched product serves all of them.
+
+Shape letters: N sites, n sites of one target, D hidden size, I = d_in, O = d_out, K = R1, V = R2, R = rank.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from adapters_core.canonical import digest_of
+from adapters_core.config import GeneratorConfig
+from adapters_core.errors import MismatchError, NumericalError, UnsupportedModelError
+from adapters_core.modeling.base_model import BaseModel, Site, digest_tensors
+from adapters_core.modeling.lora import Pair
+from adapters_core.modeling.polar import PolarFactor, truncated_polar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Generator(nn.Module):
+    """All trained tensors, stacked over sites."""
+
+    def __init__(self, config: GeneratorConfig, base: BaseModel) -> None:
+        """Allocate a generator for a base: ``output`` is 0, the rest Kaiming (std 1 / sqrt(3 fan_in)), norms 1.
+
+        Raises:
+            UnknownSiteError: a target is not in this base.
+            UnsupportedModelError: a target has not the same shape in every layer.
+        """
+        super().__init__()
+        self.config = config
+        self.sites = base.sites(config.target_modules, config.layers)
+        self.hidden_size = base.hidden_size
+        self.base_digest = base.digest
+        self.groups = _group_by_target(self.sites)
+        count, hidden = len(self.sites), base.hidden_size
+        self.norm_ND = nn.Parameter(torch.ones(count, hidden))
+        self.key_NKD = nn.Parameter(torch.empty(count, config.key_size, hidden))
+        self.value_NVD = nn.Parameter(torch.empty(count, config.value_size, hidden))
+        self.input_nKI = nn.ParameterDict()
+        self.output_nOV = nn.ParameterDict()
+        for target, members in self.groups.items():
+            site = self.sites[members[0]]
+            self.input_nKI[target] = nn.Parameter(torch.empty(len(members), config.key_size, site.d_in))
+            self.output_nOV[target] = nn.Parameter(torch.zeros(len(members), site.d_out, config.value_size))
+        self.reset(torch.Generator().manual_seed(0))
+
+    @torch.no_grad()
+    def reset(self, rng: torch.Generator) -> None:
+        """Draw the initial weights from an explicit random source, so that the global one is left alone."""
+        for tensor in (self.key_NKD, self.value_NVD, *self.input_nKI.values()):
+            bound = 1.0 / math.sqrt(tensor.shape[-1])  # uniform(-b, b) has std b / sqrt(3)
+            tensor.uniform_(-bound, bound, generator=rng)
+        self.norm_ND.fill_(1.0)
+        for tensor in self.output_nOV.values():
+            tensor.zero_()
+
+    def key_value_weight(self, layer: int) -> Float[Tensor, "rows hidden"]:
+        """The fused key and value projections of a layer's sites with the norm's weight folded in.
+
+        Returns:
+            (sites of the layer * (R1 + R2)) x D, site by site, keys before values; float32.
+        """
+        members = self.members(layer)
+        kv_nMD = torch.cat((self.key_NKD[members], self.value_NVD[members]), dim=1)
+        return (kv_nMD.float() * self.norm_ND[members].float()[:, None, :]).flatten(0, 1)
+
+    def members(self, layer: int) -> list[int]:
+        """Indices into ``sites`` of a layer's sites."""
+        return [index for index, site in enumerate(self.sites) if site.layer == layer]
+
+    def polar(self, state_NKV: Float[Tensor, "n k v"]) -> PolarFactor:
+        """Factors of the normalised state of every site."""
+        return truncated_polar(state_NKV, rank=self.config.rank, tolerance=self.config.rank_tolerance)
+
+    def pairs(self, state_NKV: Float[Tensor, "n k v"]) -> dict[str, Pair]:
+        """The low-rank pair of every site, by module path (law 1: exact, of rank at most r).
+
+        Raises:
+            NumericalError: the state or a trained tensor holds NaN or infinite values.
+        """
+        factor = self.polar(state_NKV)
+        pairs: dict[str, Pair] = {}
+        for target, members in self.groups.items():
+            a_nRI = factor.u_KR[members].mT @ self.input_nKI[target].float()
+            b_nOR = self.config.scale * (self.output_nOV[target].float() @ factor.v_VR[members])
+            if not (bool(torch.isfinite(a_nRI).all()) and bool(torch.isfinite(b_nOR).all())):
+                raise NumericalError(f"the pairs of {target!r} must be finite: the generator's weights are damaged")
+            for row, index in enumerate(members):
+                pairs[self.sites[index].path] = Pair(a_RI=a_nRI[row].detach(), b_OR=b_nOR[row].detach())
+        return pairs
+
+    def named_site_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """The trained tensors under their stored names ``layers.<l>.<target>.<norm|key|value|input|output>``."""
+        for target, members in self.groups.items():
+            for row, index in enumerate(members):
+                name = self.sites[index].name
+                yield f"{name}.norm", self.norm_ND[index]
+                yield f"{name}.key", self.key_NKD[index]
+                yield f"{name}.value", self.value_NVD[index]
+                yield f"{name}.input", self.input_nKI[target][row]
+                yield f"{name}.output", self.output_nOV[target][row]
+
+    @torch.no_grad()
+    def load_site_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Fill the trained tensors from their stored names; nothing is changed if one does not fit.
+
+        Raises:
+            MismatchError: a name is missing or unknown, or a shape differs.
+            NumericalError: a tensor holds NaN or infinite values.
+        """
+        wanted = dict(self.named_site_tensors())
+        if missing := sorted(set(wanted) - set(tensors)):
+            raise MismatchError(f"the generator must have {len(wanted)} tensors, {len(missing)} are missing: {missing[:3]}")
+        if unknown := sorted(set(tensors) - set(wanted)):
+            raise MismatchError(f"tensors that this generator does not have: {unknown[:3]} ({len(unknown)} in all)")
+        for name, target in wanted.items():
+            if tensors[name].shape != target.shape:
+                raise MismatchError(
+                    f"{name} must have shape {tuple(target.shape)}, got {tuple(tensors[name].shape)}"
+                )
+            if not bool(torch.isfinite(tensors[name]).all()):
+                raise NumericalError(f"{name} must be finite, it holds NaN or infinite values")
+        for name, target in wanted.items():
+            target.copy_(tensors[name])
+
+    def digest(self) -> str:
+        """Digest of the trained tensors as held now (dtype included), the configuration and the base they are for."""
+        return self.digest_as(dict(self.named_site_tensors()))
+
+    def digest_as(self, tensors: Mapping[str, Tensor]) -> str:
+        """The digest this generator has with its tensors stored as given (in another dtype, say)."""
+        return digest_of(
+            {
+                "base": self.base_digest,
+                "config": self.config.to_json(),
+                "tensors": digest_tensors(sorted(tensors.items())),
+            }
+        )
+
+
+def _group_by_target(sites: "Sequence[Site]") -> dict[str, list[int]]:
+    groups: dict[str, list[int]] = {}
+    for index, site in enumerate(sites):
+        groups.setdefault(site.target, []).append(index)
+    for target, members in groups.items():
+        shapes = {(sites[i].d_out, sites[i].d_in) for i in members}
+        if len(shapes) > 1:
+            raise UnsupportedModelError(f"target {target!r} must have one shape in every layer, found {sorted(shapes)}")
+    return groups

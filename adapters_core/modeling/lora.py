@@ -1,0 +1,213 @@
+"""Low-rank pairs, applied to a running base and taken away again.
+
+A pair holds the factors of one site's delta ``W' = W + B A``. Nothing here writes to the base: pairs are added to the
+outputs of its linears by forward hooks that live only inside :func:`applied`.
+
+Shape letters: B batch, T tokens, I = d_in, O = d_out, R = rank, P = adapters resident at once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from adapters_core.errors import InputError, MismatchError
+from adapters_core.modeling.base_model import BaseModel
+
+EXPORT_RANKS = (8, 16, 32, 64, 128, 256)
+"""Uniform ranks that every serving engine takes."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pair:
+    """Low-rank factors of one site, the scale baked into B."""
+
+    a_RI: Float[Tensor, "r d_in"]
+    """Down projection, r x d_in."""
+    b_OR: Float[Tensor, "d_out r"]
+    """Up projection, d_out x r."""
+
+    @property
+    def rank(self) -> int:
+        """Width of the factors (an upper bound of the delta's rank)."""
+        return int(self.a_RI.shape[0])
+
+    def delta(self) -> Float[Tensor, "d_out d_in"]:
+        """The dense delta B A; for tests and merging only."""
+        return self.b_OR @ self.a_RI
+
+    def padded(self, rank: int) -> "Pair":
+        """The same delta with factors widened by zeros to a given rank.
+
+        Raises:
+            InputError: the factors are wider than that already.
+        """
+        extra = rank - self.rank
+        if extra < 0:
+            raise InputError(f"a pair of rank {self.rank} cannot be padded to {rank}: reduce it first")
+        pad = nn.functional.pad
+        return Pair(a_RI=pad(self.a_RI, (0, 0, 0, extra)), b_OR=pad(self.b_OR, (0, extra)))
+
+    def to(self, *, dtype: torch.dtype, device: torch.device) -> "Pair":
+        """The same pair in another dtype, on another device."""
+        return Pair(a_RI=self.a_RI.to(device, dtype), b_OR=self.b_OR.to(device, dtype))
+
+
+Pairs = Mapping[str, Pair]
+"""Every site's pair by module path."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeltaNorms:
+    """Size of one site's delta, from its factors."""
+
+    frobenius: float
+    """||delta||_F."""
+    spectral: float
+    """Largest singular value."""
+    effective_rank: float
+    """exp(entropy of s / sum(s)) (Roy and Vetterli 2007); 0 for a zero delta."""
+    spectral_gap: float | None
+    """s_1 / s_2; None where there is no second direction."""
+
+
+def export_rank(rank: int) -> int:
+    """The smallest uniform rank that holds a rank.
+
+    Raises:
+        InputError: it is above the largest one.
+    """
+    for candidate in EXPORT_RANKS:
+        if rank <= candidate:
+            return candidate
+    raise InputError(f"an adapter's rank must be at most {EXPORT_RANKS[-1]}, got {rank}: reduce it first")
+
+
+def delta_norms(pair: Pair) -> DeltaNorms:
+    """Norms of a delta from the QR factors of its pair, never from a dense matrix."""
+    _, s_R, _ = _core_svd(pair)[1]
+    total = float(s_R.sum())
+    if total == 0.0:
+        return DeltaNorms(frobenius=0.0, spectral=0.0, effective_rank=0.0, spectral_gap=None)
+    p_R = s_R[s_R > 0] / total
+    second = float(s_R[1]) if s_R.numel() > 1 else 0.0
+    return DeltaNorms(
+        frobenius=float(s_R.norm()),
+        spectral=float(s_R[0]),
+        effective_rank=float(torch.exp(-(p_R * p_R.log()).sum())),
+        spectral_gap=float(s_R[0]) / second if second > float(s_R[0]) * 1e-12 else None,
+    )
+
+
+def reduce_rank(pair: Pair, rank: int) -> tuple[Pair, float]:
+    """The closest pair of a lower rank and the exact Frobenius norm of what is lost.
+
+    The delta is truncated, never M, whose singular values are all 1: QR of both factors, SVD of the r x r core.
+
+    Raises:
+        InputError: the rank is below 1.
+    """
+    if rank < 1:
+        raise InputError(f"rank must be at least 1, got {rank}")
+    (qb_OR, qa_IR), (u_RR, s_R, vt_RR) = _core_svd(pair)
+    root_R = s_R[:rank].sqrt()
+    b_OR = (qb_OR @ u_RR[:, :rank]) * root_R
+    a_RI = root_R[:, None] * (vt_RR[:rank] @ qa_IR.mT)
+    lost = float(s_R[rank:].norm())
+    return Pair(a_RI=a_RI.to(pair.a_RI.dtype), b_OR=b_OR.to(pair.b_OR.dtype)), lost
+
+
+@contextmanager
+def applied(base: BaseModel, adapters: Pairs | Sequence[Pairs | None]) -> Iterator[None]:
+    """Run the base with an adapter added while the context is open; the base is bit for bit itself afterwards.
+
+    Args:
+        base: the frozen base.
+        adapters: one adapter for every row of the batch, or one (or None: the bare base) for each row.
+
+    Raises:
+        MismatchError: a path is no linear of this base, or a shape does not fit, or the batch has another size.
+    """
+    rows = None if isinstance(adapters, Mapping) else tuple(adapters)
+    if rows is not None and len({id(r) for r in rows}) == 1:  # one adapter for all rows needs no gathering
+        adapters, rows = rows[0] or {}, None
+    handles = []
+    try:
+        if rows is None:
+            for path, pair in adapters.items():  # type: ignore[union-attr]  # a mapping here
+                linear = _linear(base, path, pair)
+                fitted = pair.to(dtype=base.dtype, device=base.device)
+                handles.append(linear.register_forward_hook(_single_hook(fitted)))
+        else:
+            for path, stack in _stack(base, rows).items():
+                handles.append(base.module(path).register_forward_hook(stack))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _single_hook(pair: Pair):  # noqa: ANN202  # torch's hook type is not public
+    a_RI, b_OR = pair.a_RI, pair.b_OR
+
+    def add(_module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        return output + nn.functional.linear(nn.functional.linear(args[0], a_RI), b_OR)
+
+    return add
+
+
+class _RowHook:
+    """Adds to each row of a batch the delta of that row's adapter."""
+
+    def __init__(self, a_BRI: Tensor, b_BOR: Tensor) -> None:
+        self.a_BIR = a_BRI.mT
+        self.b_BRO = b_BOR.mT
+
+    def __call__(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        x_BTI = args[0]
+        if x_BTI.shape[0] != self.a_BIR.shape[0]:
+            raise MismatchError(
+                f"one adapter a row: the batch must have {self.a_BIR.shape[0]} rows, got {x_BTI.shape[0]} "
+                f"in {type(module).__name__}"
+            )
+        return output + torch.bmm(torch.bmm(x_BTI, self.a_BIR), self.b_BRO)
+
+
+def _stack(base: BaseModel, rows: Sequence[Pairs | None]) -> dict[str, _RowHook]:
+    paths = sorted({path for row in rows for path in (row or {})})
+    hooks = {}
+    for path in paths:
+        present = [row[path] for row in rows if row and path in row]
+        rank = max(pair.rank for pair in present)
+        first = present[0]
+        zero = Pair(a_RI=torch.zeros_like(first.a_RI), b_OR=torch.zeros_like(first.b_OR))
+        chosen = []
+        for row in rows:
+            pair = (row or {}).get(path, zero)
+            _linear(base, path, pair)
+            chosen.append(pair.padded(rank).to(dtype=base.dtype, device=base.device))
+        hooks[path] = _RowHook(torch.stack([p.a_RI for p in chosen]), torch.stack([p.b_OR for p in chosen]))
+    return hooks
+
+
+def _linear(base: BaseModel, path: str, pair: Pair) -> nn.Linear:
+    module = base.module(path)
+    if not isinstance(module, nn.Linear):
+        raise MismatchError(f"{path} must be a linear, found {type(module).__name__}")
+    if (pair.b_OR.shape[0], pair.a_RI.shape[1]) != (module.out_features, module.in_features):
+        raise MismatchError(
+            f"{path} takes a delta of {module.out_features} x {module.in_features}, "
+            f"got {pair.b_OR.shape[0]} x {pair.a_RI.shape[1]}"
+        )
+    return module
+
+
+def _core_svd(pair: Pair) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]:
+    """QR factors of B and of A^T, and the SVD of the small core between them, in float64."""
+    qb_OR, rb_RR = torch.linalg.qr(pair.b_OR.double())
+    qa_IR, ra_RR = torch.linalg.qr(pair.a_RI.double().mT)
+    u_RR, s_R, vt_RR = torch.linalg.svd(rb_RR @ ra_RR.mT)
+    return (qb_OR, qa_IR), (u_RR, s_R, vt_RR)

@@ -1,0 +1,106 @@
+"""The truncated polar factor M = U_r f(s) V_r^T of a state, with a backward that stays finite.
+
+``(U, s, V) = SVD(S)``; the r largest singular values are set to 1, the rest to 0. Directions at or below
+``tolerance * s_1`` are noise (a context shorter than r tokens has no more than its tokens' directions) and are dropped.
+
+The derivative of ``M = U f(s) V^T`` for a square S, with ``E = U^T G V`` split in its symmetric part ``E_s`` and
+antisymmetric part ``E_a``, is ``U [Gs * E_s + Ga * E_a] V^T`` where
+
+    Gs_ij = (f_i - f_j) / (s_i - s_j)   (0 where f_i = f_j, so repeated values do no harm)
+    Ga_ij = (f_i + f_j) / (s_i + s_j)   (0 where f_i + f_j = 0)
+
+A rectangular state is padded with zeros to a square one, which changes none of its factors.
+
+Shape letters: K = R1 (keys), V = R2 (values), R = rank kept, Q = max(K, V).
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from adapters_core.errors import NumericalError
+
+
+class PolarFactor(NamedTuple):
+    """Factors of M = U diag(kept) V^T, zero columns where a direction was dropped."""
+
+    u_KR: Float[Tensor, "*batch k r"]
+    """Left singular vectors, canonical signs; dropped directions are zero."""
+    s_R: Float[Tensor, "*batch r"]
+    """Singular values of the state, largest first; dropped ones are zero."""
+    v_VR: Float[Tensor, "*batch v r"]
+    """Right singular vectors; dropped directions are zero."""
+
+
+def truncated_polar(
+    state_KV: Float[Tensor, "*batch k v"], *, rank: int, tolerance: float
+) -> PolarFactor:
+    """Factors of the truncated polar factor: deterministic, with canonical signs.
+
+    The decomposition runs in float64, so that the factors do not depend on the conditioning of the state in
+    float32; they are returned in float32. Of each left vector the entry largest in magnitude is positive, so equal
+    states give equal bytes.
+
+    Args:
+        state_KV: the state S, float32 or float64.
+        rank: r, directions kept at most.
+        tolerance: share of the largest singular value at or below which a direction is dropped.
+
+    Raises:
+        NumericalError: the state holds NaN or infinite values.
+    """
+    if not bool(torch.isfinite(state_KV).all()):
+        raise NumericalError("the state must be finite, it holds NaN or infinite values")
+    u_KQ, s_Q, vt_QV = torch.linalg.svd(state_KV.double(), full_matrices=False)
+    u_KR, s_R, v_VR = u_KQ[..., :rank], s_Q[..., :rank], vt_QV[..., :rank, :].mT
+    kept_R = _kept(s_R, s_Q, tolerance)
+    sign_1R = _canonical_signs(u_KR) * kept_R[..., None, :]
+    return PolarFactor((u_KR * sign_1R).float(), (s_R * kept_R).float(), (v_VR * sign_1R).float())
+
+
+def polar_matrix(state_KV: Float[Tensor, "*batch k v"], *, rank: int, tolerance: float) -> Float[Tensor, "*batch k v"]:
+    """M itself, differentiable with respect to the state (formula: this module's head)."""
+    keys, values = state_KV.shape[-2:]
+    size = max(keys, values)
+    if keys != values:
+        state_KV = torch.nn.functional.pad(state_KV, (0, size - values, 0, size - keys))  # noqa: N806
+    matrix_QQ: Tensor = _PolarFunction.apply(state_KV, rank, tolerance)
+    return matrix_QQ[..., :keys, :values]
+
+
+class _PolarFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, state_QQ: Tensor, rank: int, tolerance: float) -> Tensor:
+        u_QQ, s_Q, vt_QQ = torch.linalg.svd(state_QQ, full_matrices=False)
+        f_Q = _kept(s_Q, s_Q, tolerance)
+        f_Q[..., rank:] = 0
+        ctx.save_for_backward(u_QQ, s_Q, vt_QQ, f_Q)
+        return (u_QQ * f_Q[..., None, :]) @ vt_QQ
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, None, None]:
+        u_QQ, s_Q, vt_QQ, f_Q = ctx.saved_tensors  # type: ignore[attr-defined]
+        e_QQ = u_QQ.mT @ grads[0] @ vt_QQ.mT
+        sym_QQ, anti_QQ = (e_QQ + e_QQ.mT) / 2, (e_QQ - e_QQ.mT) / 2
+        gs_QQ = _ratio(f_Q[..., :, None] - f_Q[..., None, :], s_Q[..., :, None] - s_Q[..., None, :])
+        ga_QQ = _ratio(f_Q[..., :, None] + f_Q[..., None, :], s_Q[..., :, None] + s_Q[..., None, :])
+        return u_QQ @ (gs_QQ * sym_QQ + ga_QQ * anti_QQ) @ vt_QQ, None, None
+
+
+def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """numerator / denominator, 0 where the numerator is 0; a kept and a dropped value that tie also give 0."""
+    tie = (numerator == 0) | (denominator == 0)
+    return torch.where(tie, 0.0, numerator / torch.where(tie, 1.0, denominator))
+
+
+def _kept(s_R: Tensor, s_Q: Tensor, tolerance: float) -> Tensor:
+    largest_1 = s_Q[..., :1]
+    return ((s_R > tolerance * largest_1) & (s_R > 0)).to(s_R.dtype)
+
+
+def _canonical_signs(u_KR: Tensor) -> Tensor:
+    index_1R = u_KR.abs().argmax(dim=-2, keepdim=True)
+    return torch.where(u_KR.gather(-2, index_1R) < 0, -1.0, 1.0).to(u_KR.dtype)

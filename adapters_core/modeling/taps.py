@@ -1,0 +1,121 @@
+"""Taps: forward pre-hooks that feed the state while the base runs.
+
+Each tap reads a decoder layer's input (the residual stream before its first norm), turns it into keys and values in
+one fused product and adds keys^T values to the state. Nothing else is kept: no hidden states, no logits; the base is
+stopped before the body of the last layer that is tapped.
+
+Shape letters: B rows, T tokens, N sites, n sites of a layer, D hidden, M = n (R1 + R2), K = R1, V = R2.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from adapters_core.modeling.base_model import BaseModel
+from adapters_core.modeling.generator import Generator
+
+
+class _StopForward(Exception):  # noqa: N818  # control flow, not an error
+    """Ends a forward pass once every tap has been fed."""
+
+
+Consumer = Callable[[list[int], Tensor, Tensor], None]
+"""Takes the indices of a layer's sites, their keys (B x T x n x K) and their values (B x T x n x V)."""
+
+
+def encode(
+    base: BaseModel,
+    generator: Generator,
+    ids_BT: Int[Tensor, "b t"],
+    mask_BT: Int[Tensor, "b t"] | None = None,
+) -> Float[Tensor, "b n k v"]:
+    """States of a batch of chunks, one forward pass of the base's body that stops early.
+
+    Args:
+        base: the frozen base; adapters applied to it act on the encoding (sequential mode).
+        generator: the generator of this base.
+        ids_BT: token ids, rows padded on the right.
+        mask_BT: 1 for tokens, 0 for padding; None where nothing is padded.
+
+    Returns:
+        S of every row and site, float32. It carries gradients of the generator's tensors where they are enabled.
+    """
+    states_NBKV: list[Tensor | None] = [None] * len(generator.sites)
+
+    def accumulate(members: list[int], k_BTnK: Tensor, v_BTnV: Tensor) -> None:
+        s_BnKV = torch.einsum("btnk,btnv->bnkv", k_BTnK, v_BTnV)
+        for row, index in enumerate(members):
+            states_NBKV[index] = s_BnKV[:, row]
+
+    tap(base, generator, ids_BT, mask_BT, accumulate)
+    return torch.stack([state for state in states_NBKV if state is not None], dim=1)
+
+
+def tap(
+    base: BaseModel,
+    generator: Generator,
+    ids_BT: Int[Tensor, "b t"],
+    mask_BT: Int[Tensor, "b t"] | None,
+    consumer: Consumer,
+) -> None:
+    """Run the base over a batch and hand every layer's keys and values to a consumer, layer by layer."""
+    with _tapped(base, generator, mask_BT, consumer):
+        try:
+            base.body(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False)
+        except _StopForward:
+            pass
+
+
+@contextmanager
+def _tapped(base: BaseModel, generator: Generator, mask_BT: Tensor | None, consumer: Consumer) -> Iterator[None]:
+    layers = sorted({site.layer for site in generator.sites})
+    handles = [
+        base.layers[layer].register_forward_pre_hook(
+            _hook(generator, layer, mask_BT, consumer, last=layer == layers[-1]), with_kwargs=True
+        )
+        for layer in layers
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hook(
+    generator: Generator, layer: int, mask_BT: Tensor | None, consumer: Consumer, *, last: bool
+) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
+    members = generator.members(layer)
+
+    def feed(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        h_BTD: Tensor = args[0] if args else kwargs["hidden_states"]
+        consumer(members, *keys_values(h_BTD, generator.key_value_weight(layer), mask_BT, generator))
+        if last:
+            raise _StopForward
+
+    return feed
+
+
+def keys_values(
+    h_BTD: Float[Tensor, "b t d"],
+    weight_MD: Float[Tensor, "m d"],
+    mask_BT: Int[Tensor, "b t"] | None,
+    generator: Generator,
+) -> tuple[Float[Tensor, "b t n k"], Float[Tensor, "b t n v"]]:
+    """Keys and values of one layer's sites, float32; zero at padding.
+
+    The norm's weight is folded into ``weight_MD``; its 1 / rms is a scalar per token and is applied to the products,
+    so that no normalised copy of the hidden states is made.
+    """
+    config = generator.config
+    rms_BT1 = torch.rsqrt(h_BTD.float().square().mean(-1, keepdim=True) + config.norm_eps)
+    if mask_BT is not None:
+        rms_BT1 = rms_BT1 * mask_BT[..., None]
+    kv_BTM = nn.functional.linear(h_BTD, weight_MD.to(h_BTD.dtype)).float() * rms_BT1
+    kv_BTnM = kv_BTM.unflatten(-1, (-1, config.key_size + config.value_size))
+    k_BTnK, v_BTnV = kv_BTnM.split((config.key_size, config.value_size), dim=-1)
+    return k_BTnK, v_BTnV

@@ -1,0 +1,115 @@
+"""Writing so that a reader sees all or nothing, and one writer at a time."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from adapters_core.errors import BusyError, StorageError
+
+
+@contextmanager
+def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A temporary folder that becomes ``target`` when the block ends well, and vanishes when it does not.
+
+    Two processes that write the same target: one of them gets it, the other an error.
+
+    Args:
+        target: the folder to make.
+        replace: whether an existing one is replaced.
+
+    Raises:
+        StorageError: the target exists, or a write failed (disk full, no permission).
+        BusyError: another process is writing it now.
+    """
+    with _exclusive(target), _storage_errors(target):
+        if target.exists() and not replace:
+            raise StorageError(f"{target} exists already: choose another folder, or remove it first")
+        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            yield staging
+            staging.chmod(0o755)
+            sync_tree(staging)
+            if target.exists():
+                _swap(staging, target)
+            else:
+                staging.rename(target)
+            _sync(target.parent)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def atomic_file(target: Path) -> Iterator[Path]:
+    """A temporary path in the target's folder that replaces the target when the block ends well.
+
+    Raises:
+        StorageError: a write failed.
+    """
+    with _storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+        os.close(handle)
+        staging = Path(name)
+        try:
+            yield staging
+            staging.chmod(0o644)
+            _sync(staging)
+            staging.replace(target)
+            _sync(target.parent)
+        finally:
+            staging.unlink(missing_ok=True)
+
+
+def sync_tree(folder: Path) -> None:
+    """Flush every file and folder below to the disk."""
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
+
+
+@contextmanager
+def _exclusive(target: Path) -> Iterator[None]:
+    with _storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    lock_path = target.parent / f".{target.name}.lock"
+    lock = FileLock(lock_path)
+    try:
+        with _storage_errors(target):
+            lock.acquire(timeout=0)
+    except Timeout as error:
+        raise BusyError(f"another process is writing {target}: wait for it, or choose another folder") from error
+    try:
+        yield
+    finally:
+        lock.release()
+        lock_path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _storage_errors(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except Timeout:
+        raise
+    except OSError as error:
+        raise StorageError(f"{target} could not be written: {error.strerror or error}; nothing was left behind") from error
+
+
+def _swap(staging: Path, target: Path) -> None:
+    old = target.with_name(f".{target.name}-old")
+    shutil.rmtree(old, ignore_errors=True)
+    target.rename(old)
+    staging.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,207 @@
+"""The training run: batches, steps, validation, checkpoints, a time limit, resume, Ctrl-C.
+
+One process or several (``accelerate launch`` / torchrun): each process draws its own part of every step's rows.
+"""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from adapters_core.data.batching import TrainingBatch, collate
+from adapters_core.errors import NumericalError
+from adapters_core.modeling.base_model import BaseModel
+from adapters_core.modeling.generator import Generator
+from adapters_core.training.checkpoint import Progress, latest_checkpoint, load_checkpoint, save_checkpoint
+from adapters_core.training.losses import AdaptedLoss, LossParts
+from adapters_core.training.rows import RowSource
+from adapters_core.training.settings import TrainingSettings
+
+Metrics = dict[str, float]
+Watcher = Callable[[int, Metrics], None]
+_VALIDATION_STEP = -1
+_LARGEST_BAD_STEPS = 20
+
+
+@dataclass(kw_only=True)
+class TrainingRun:
+    """A run on its folder; :meth:`train` goes on from the newest checkpoint there."""
+
+    base: BaseModel
+    generator: Generator
+    rows: RowSource
+    settings: TrainingSettings
+    folder: Path
+    watchers: tuple[Watcher, ...] = ()
+    """Called with (step, metrics) for every step and validation, on the main process."""
+    checkpoint_dtype: torch.dtype = torch.float32
+    clock: Callable[[], float] = time.monotonic
+    _stop: bool = field(default=False, init=False)
+
+    def train(self) -> Progress:
+        """Train until the step or time limit, or until interrupted; always leaves a checkpoint.
+
+        Raises:
+            NumericalError: the loss stayed NaN or infinite.
+            StorageError: a checkpoint could not be written.
+        """
+        accelerator = Accelerator(
+            cpu=self.base.device.type == "cpu", gradient_accumulation_steps=self.settings.accumulation
+        )
+        module = AdaptedLoss(self.base, self.generator)
+        optimizer = torch.optim.AdamW(
+            self.generator.parameters(), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay
+        )
+        progress = Progress()
+        if newest := latest_checkpoint(self.folder):
+            progress = load_checkpoint(newest, self.generator, optimizer)
+        prepared, optimizer = accelerator.prepare(module, optimizer)
+        started, saved, before = self.clock(), self.clock(), progress.seconds
+        bad = 0
+        with self._interruptible():
+            while not self._done(progress):
+                self._set_rate(optimizer, progress)
+                metrics, tokens = self._step(accelerator, prepared, optimizer, progress.step)
+                bad = 0 if metrics["finite"] else bad + 1
+                if bad >= _LARGEST_BAD_STEPS:
+                    raise NumericalError(f"the loss was not finite in {bad} steps in a row: lower the learning rate")
+                progress = Progress(
+                    step=progress.step + 1,
+                    tokens=progress.tokens + tokens * accelerator.num_processes,
+                    seconds=before + self.clock() - started,
+                )
+                if progress.step % self.settings.validate_every == 0 or self._done(progress):
+                    metrics |= self.validate(module)
+                self._report(accelerator, progress, metrics)
+                if self.clock() - saved > self.settings.checkpoint_every_s:
+                    self._save(accelerator, optimizer, progress)
+                    saved = self.clock()
+        self._save(accelerator, optimizer, progress)
+        return progress
+
+    @torch.no_grad()
+    def validate(self, module: AdaptedLoss) -> Metrics:
+        """Cross-entropy (nats per token) of held-out rows: with the right adapter, a wrong one and none."""
+        found: Metrics = {}
+        for name, objective in self.settings.objectives.items():
+            if objective.share <= 0:
+                continue
+            right, wrong, none, batches = 0.0, 0.0, 0.0, 0
+            for part in range(max(1, self.settings.validation_rows // self.settings.batch_rows)):
+                batch = self._batch(_VALIDATION_STEP, part, name)
+                right += float(module(batch).cross_entropy)
+                controls = module.controls(batch)
+                wrong, none, batches = wrong + controls[0], none + controls[1], batches + 1
+            found |= {
+                f"validation/{name}": right / batches,
+                f"validation/{name}/wrong": wrong / batches,
+                f"validation/{name}/none": none / batches,
+            }
+        return found
+
+    def _step(
+        self, accelerator: Accelerator, module: torch.nn.Module, optimizer: Any, step: int  # noqa: ANN401  # wrapped
+    ) -> tuple[Metrics, int]:
+        metrics: Metrics = {}
+        tokens, total = 0, 0.0
+        for part in range(self.settings.accumulation):
+            index = part * accelerator.num_processes + accelerator.process_index
+            batch = self._batch(step, index, None)
+            with accelerator.accumulate(module):
+                parts: LossParts = module(batch)
+                loss = parts.total(self.settings.objectives[batch.objective])
+                accelerator.backward(loss)
+                if accelerator.sync_gradients:
+                    norm = accelerator.clip_grad_norm_(module.parameters(), self.settings.gradient_clip)
+                    finite = bool(torch.isfinite(torch.as_tensor(norm)))
+                    metrics |= {"gradient_norm": float(norm), "finite": float(finite)}
+                    if finite:
+                        optimizer.step()
+                    optimizer.zero_grad()
+            tokens += batch.tokens
+            total += float(loss.detach())
+            metrics[f"loss/{batch.objective}"] = float(parts.cross_entropy.detach())
+            if parts.distillation is not None:
+                metrics[f"distillation/{batch.objective}"] = float(parts.distillation.detach())
+        metrics["loss"] = total / self.settings.accumulation
+        return metrics, tokens
+
+    def _batch(self, step: int, part: int, objective: str | None) -> TrainingBatch:
+        tokenizer = self.base.require_tokenizer()
+        rows = self.rows.batch(step, part, objective=objective)
+        batch = collate(rows, tokenizer.pad_token_id or 0)
+        return move(batch, self.base.device)
+
+    def _done(self, progress: Progress) -> bool:
+        limit = self.settings.time_limit_s
+        return self._stop or progress.step >= self.settings.max_steps or (limit is not None and progress.seconds >= limit)
+
+    def _set_rate(self, optimizer: Any, progress: Progress) -> None:  # noqa: ANN401  # accelerate wraps the optimizer
+        share = progress.step / self.settings.max_steps
+        if self.settings.time_limit_s:
+            share = max(share, progress.seconds / self.settings.time_limit_s)
+        for group in optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * self.settings.rate_factor(progress.step, share)
+
+    def _report(self, accelerator: Accelerator, progress: Progress, metrics: Metrics) -> None:
+        if not accelerator.is_main_process:
+            return
+        row = {**asdict(progress), **metrics}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()}) + "\n")
+        for watcher in self.watchers:
+            watcher(progress.step, row)
+
+    def _save(self, accelerator: Accelerator, optimizer: Any, progress: Progress) -> None:  # noqa: ANN401  # wrapped
+        if accelerator.is_main_process:
+            inner = getattr(optimizer, "optimizer", optimizer)
+            save_checkpoint(
+                self.folder,
+                self.generator,
+                inner,
+                progress,
+                description={"settings": self.settings.to_json()},
+                dtype=self.checkpoint_dtype,
+            )
+        accelerator.wait_for_everyone()
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Turn the first Ctrl-C (or termination) into an orderly end after the step under way."""
+
+        def stop(_signal: int, _frame: object) -> None:
+            self._stop = True
+
+        try:
+            before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:  # not the main thread: whoever runs us handles signals
+            before = {}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the last :meth:`train` was ended by a signal."""
+        return self._stop
+
+
+def move(batch: TrainingBatch, device: torch.device) -> TrainingBatch:
+    """The batch on another device."""
+
+    def place(part: Any) -> Any:  # noqa: ANN401  # Sequences or None
+        if part is None:
+            return None
+        return replace(part, **{f: getattr(part, f).to(device) for f in ("ids_BT", "mask_BT", "predicts_BT")})
+
+    return replace(batch, context=place(batch.context), target=place(batch.target), teacher=place(batch.teacher))

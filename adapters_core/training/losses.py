@@ -1,0 +1,99 @@
+"""The training losses: cross-entropy of the target under the adapter, and KL to a teacher.
+
+    cross-entropy   mean over predicted tokens of -log p(token | prefix, adapter)          nats per token
+    distillation    mean over predicted tokens of KL(teacher || adapted)                    nats per token
+
+Shape letters: B rows, C chunks a row, T tokens, P predicted tokens of the batch, D hidden, N sites, K, V, W vocabulary.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from adapters_core.data.batching import Sequences, TrainingBatch
+from adapters_core.modeling.base_model import BaseModel
+from adapters_core.modeling.folded import folded, normalised
+from adapters_core.modeling.generator import Generator
+from adapters_core.modeling.lora import applied
+from adapters_core.modeling.taps import encode
+from adapters_core.training.settings import Objective
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LossParts:
+    """Losses of one batch, in nats per predicted token."""
+
+    cross_entropy: Tensor
+    distillation: Tensor | None
+    """None: the batch has no teacher."""
+
+    def total(self, objective: Objective) -> Tensor:
+        """The weighted sum that is trained."""
+        loss = objective.cross_entropy * self.cross_entropy
+        if self.distillation is not None:
+            loss = loss + objective.distillation * self.distillation
+        return loss
+
+
+class AdaptedLoss(nn.Module):
+    """Loss of a batch under the adapters its contexts generate; wraps the generator for distributed training."""
+
+    def __init__(self, base: BaseModel, generator: Generator) -> None:
+        """Hold the generator as the only trained part; the base stays outside of the module tree."""
+        super().__init__()
+        self.generator = generator
+        self._base = (base,)  # a tuple hides it from parameters() and state_dict()
+
+    def forward(self, batch: TrainingBatch) -> LossParts:
+        """Losses of a batch with every row under its own adapter."""
+        base = self._base[0]
+        matrix_BNKV = self._matrix(batch)
+        with folded(base, self.generator, matrix_BNKV):
+            logits_PW = predicted_logits(base, batch.target)
+        return _parts(base, batch, logits_PW)
+
+    @torch.no_grad()
+    def controls(self, batch: TrainingBatch) -> tuple[float, float]:
+        """Cross-entropy (nats per token) with the adapter of the next row's context, and with no adapter."""
+        base = self._base[0]
+        with folded(base, self.generator, self._matrix(batch).roll(1, dims=0)):
+            wrong = _parts(base, batch, predicted_logits(base, batch.target)).cross_entropy
+        with applied(base, {}):
+            none = _parts(base, batch, predicted_logits(base, batch.target)).cross_entropy
+        return float(wrong), float(none)
+
+    def _matrix(self, batch: TrainingBatch) -> Tensor:
+        states = encode(self._base[0], self.generator, batch.context.ids_BT, _mask(batch.context))
+        per_row_BNKV = states.unflatten(0, (-1, batch.chunks_per_row)).sum(1)
+        return normalised(self.generator, per_row_BNKV)
+
+
+def predicted_logits(base: BaseModel, sequences: Sequences) -> Tensor:
+    """Logits (P x W, float32) at the positions that predict, row by row; no others are computed."""
+    hidden_BTD = base.body(input_ids=sequences.ids_BT, attention_mask=_mask(sequences), use_cache=False)[0]
+    head = base.model.get_output_embeddings()
+    logits: Tensor = head(hidden_BTD[sequences.predicts_BT])
+    return logits.float()
+
+
+def predicted_ids(sequences: Sequences) -> Tensor:
+    """The tokens that are predicted (P), in the order of :func:`predicted_logits`."""
+    return sequences.ids_BT[:, 1:][sequences.predicts_BT[:, :-1]]
+
+
+def _mask(sequences: Sequences) -> Tensor | None:
+    """None where nothing is padded: the fast attention path takes no mask."""
+    return None if bool(sequences.mask_BT.all()) else sequences.mask_BT
+
+
+def _parts(base: BaseModel, batch: TrainingBatch, logits_PW: Tensor) -> LossParts:
+    cross_entropy = nn.functional.cross_entropy(logits_PW, predicted_ids(batch.target))
+    distillation = None
+    if batch.teacher is not None:
+        with torch.no_grad():
+            teacher_PW = predicted_logits(base, batch.teacher).log_softmax(-1)
+        distillation = nn.functional.kl_div(
+            logits_PW.log_softmax(-1), teacher_PW, reduction="batchmean", log_target=True
+        )
+    return LossParts(cross_entropy=cross_entropy, distillation=distillation)

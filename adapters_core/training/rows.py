@@ -1,0 +1,161 @@
+"""Rows of every objective, drawn by (seed, step, row): the same on every machine and after every resume."""
+
+import bisect
+import itertools
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from adapters_core.data.batching import TrainingRow
+from adapters_core.data.prompts import answer_ids, prompted_ids, question_ids, text_ids
+from adapters_core.errors import InputError
+from adapters_core.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_CHARACTERS_PER_TOKEN = 6
+_TRIES = 50
+
+
+class QuestionExample(Protocol):
+    """A question on a context (as in :mod:`adapters_core.data.examples`)."""
+
+    @property
+    def context(self) -> str: ...  # noqa: D102
+    @property
+    def question(self) -> str: ...  # noqa: D102
+    @property
+    def answer(self) -> str: ...  # noqa: D102
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """A text to train on."""
+
+    source: str
+    text: str
+
+
+class RowSource:
+    """Draws rows from passages and question examples."""
+
+    def __init__(
+        self,
+        tokenizer: "PreTrainedTokenizerBase",
+        settings: TrainingSettings,
+        *,
+        passages: Iterable[Passage],
+        question_examples: Callable[[int], QuestionExample] | None = None,
+    ) -> None:
+        """Index the passages; short ones of a source are read on into the next of that source.
+
+        Args:
+            tokenizer: the base's.
+            settings: of the run.
+            passages: texts for reconstruction, completion and unrelated rows.
+            question_examples: the example of an index, for question rows.
+
+        Raises:
+            InputError: an objective of the mixture has nothing to draw from.
+        """
+        self.tokenizer = tokenizer
+        self.settings = settings
+        self.passages = sorted(passages, key=lambda p: p.source)
+        self.ends = list(itertools.accumulate(len(p.text) for p in self.passages))
+        self.question_examples = question_examples
+        wanted = {name for name, o in settings.objectives.items() if o.share > 0}
+        if wanted - {"question"} and not self.passages:
+            raise InputError(f"objectives {sorted(wanted - {'question'})} need passages, got none")
+        if "question" in wanted and question_examples is None:
+            raise InputError("the objective 'question' needs question examples, got none")
+
+    def batch(self, step: int, part: int = 0, *, objective: str | None = None) -> list[TrainingRow]:
+        """The rows of one micro-batch.
+
+        Args:
+            step: of the run; negative steps are for validation.
+            part: which micro-batch of the step (accumulation and processes).
+            objective: fixed, or drawn by share.
+        """
+        rng = random.Random(f"{self.settings.seed}/{step}/{part}")  # noqa: S311  # no secret
+        shares = self.settings.objectives
+        drawn = rng.choices(list(shares), [o.share for o in shares.values()])[0]
+        name = objective or drawn
+        tokens = rng.choice(self.settings.context_tokens)
+        chunks = rng.choice(self.settings.chunks_per_row)
+        if name == "question":
+            indices = [rng.randrange(2**48) for _ in range(self.settings.batch_rows)]
+            return [self._question(index, tokens) for index in indices]
+        return [self._text_row(name, rng, tokens, chunks) for _ in range(self.settings.batch_rows)]
+
+    def _text_row(self, objective: str, rng: random.Random, tokens: int, chunks: int) -> TrainingRow:
+        target = min(self.settings.target_tokens, tokens)
+        length = tokens * chunks
+        window = self._window(rng, length + target + 1)
+        context = tuple(window[i * tokens : (i + 1) * tokens] for i in range(chunks))
+        teacher: tuple[int, ...] | None = None
+        if objective == "reconstruction":
+            start = rng.randrange(0, length - target + 1)
+            piece = window[start : start + target]
+            prefix, answer = piece[:1], piece[1:]
+        elif objective == "completion":
+            prefix, answer = window[length : length + 1], window[length + 1 : length + 1 + target]
+            if shares_teacher(self.settings, objective):
+                teacher = window[: length + 1]
+        else:
+            other = self._window(rng, target + 1)
+            prefix, answer = other[:8], other[8:]
+            teacher = prefix
+        return TrainingRow(objective=objective, chunks=context, prefix=prefix, answer=answer, teacher_prefix=teacher)
+
+    def _question(self, index: int, tokens: int) -> TrainingRow:
+        if self.question_examples is None:
+            raise InputError("no question examples were given")
+        example = self.question_examples(index)
+        ids = text_ids(self.tokenizer, example.context)
+        teacher = None
+        if shares_teacher(self.settings, "question"):
+            teacher = prompted_ids(self.tokenizer, example.context, example.question)
+        del tokens  # questions keep their whole context: cutting it could cut the answer
+        return TrainingRow(
+            objective="question",
+            chunks=(ids,),
+            prefix=question_ids(self.tokenizer, example.question),
+            answer=answer_ids(self.tokenizer, example.answer, end=True),
+            teacher_prefix=teacher,
+        )
+
+    def _window(self, rng: random.Random, tokens: int) -> tuple[int, ...]:
+        """A run of exactly so many tokens from a random place of the corpus, short passages joined."""
+        for _ in range(_TRIES):
+            place = rng.randrange(self.ends[-1])
+            index = bisect.bisect_right(self.ends, place)
+            offset = place - (self.ends[index] - len(self.passages[index].text))
+            text = self._read(index, offset, tokens * _CHARACTERS_PER_TOKEN)
+            ids = text_ids(self.tokenizer, text)
+            if len(ids) >= tokens:
+                return ids[:tokens]
+        raise InputError(f"no place in the corpus has {tokens} tokens of one source: give longer passages")
+
+    def _read(self, index: int, offset: int, characters: int) -> str:
+        source = self.passages[index].source
+        text = self.passages[index].text
+        offset = text.rfind(" ", 0, offset) + 1 if len(text) > characters else 0
+        parts, length = [text[offset : offset + characters]], len(text) - offset
+        while length < characters and index + 1 < len(self.passages) and self.passages[index + 1].source == source:
+            index += 1
+            parts.append(self.passages[index].text[: characters - length])
+            length += len(parts[-1])
+        return "\n\n".join(parts)
+
+
+def shares_teacher(settings: TrainingSettings, objective: str) -> bool:
+    """Whether rows of an objective carry a teacher."""
+    return settings.objectives[objective].distillation > 0 if objective in settings.objectives else False
+
+
+def read_passages(records: Iterable[tuple[str, str]]) -> Sequence[Passage]:
+    """Passages of (source, text) records; empty texts are left out."""
+    return [Passage(source=source, text=text) for source, text in records if text.strip()]

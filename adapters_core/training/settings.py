@@ -1,0 +1,106 @@
+"""Settings of a training run: frozen, keyword-only, checked once."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from adapters_core.errors import ConfigError
+
+OBJECTIVES = ("reconstruction", "completion", "question", "unrelated")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """How much of one objective is trained, and on what loss."""
+
+    share: float
+    """Share of the batches."""
+    cross_entropy: float = 1.0
+    """Weight of the cross-entropy of the target."""
+    distillation: float = 0.0
+    """Weight of KL(teacher || adapted); the teacher is the bare base that sees the context (or, for unrelated
+    rows, sees the same prefix and nothing else)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """Everything a run needs besides the generator's configuration and the data."""
+
+    objectives: Mapping[str, Objective] = field(
+        default_factory=lambda: {
+            "reconstruction": Objective(share=0.25),
+            "completion": Objective(share=0.25),
+            "question": Objective(share=0.4),
+            "unrelated": Objective(share=0.1, cross_entropy=0.0, distillation=1.0),
+        }
+    )
+    """Mixture by objective."""
+    learning_rate: float = 1e-3
+    """Peak of the schedule."""
+    warmup_steps: int = 20
+    """Linear rise to the peak."""
+    decay_share: float = 0.3
+    """Last share of the run over which the rate falls linearly to a tenth of the peak."""
+    weight_decay: float = 0.01
+    """AdamW's decoupled weight decay."""
+    gradient_clip: float = 1.0
+    """Largest global gradient norm."""
+    batch_rows: int = 8
+    """Rows a micro-batch and process."""
+    accumulation: int = 1
+    """Micro-batches a step."""
+    context_tokens: tuple[int, ...] = (64, 128, 256)
+    """Chunk lengths drawn from, one a batch."""
+    chunks_per_row: tuple[int, ...] = (1,)
+    """Numbers of chunks drawn from, one a batch."""
+    target_tokens: int = 128
+    """Most target tokens of reconstruction and completion rows."""
+    max_steps: int = 1000
+    """Steps after which the run ends."""
+    time_limit_s: float | None = None
+    """Seconds after which the run ends, with a checkpoint; the schedule follows whichever limit is nearer."""
+    checkpoint_every_s: float = 600.0
+    """Seconds between checkpoints."""
+    validate_every: int = 100
+    """Steps between validations."""
+    validation_rows: int = 32
+    """Rows of each objective that are validated."""
+    seed: int = 0
+    """Source of every draw: row i of step n is the same on every machine."""
+    dtype: str = "float32"
+    """Data type of the base: float32 or bfloat16 (where the processor has it)."""
+
+    def __post_init__(self) -> None:
+        """Check the bounds.
+
+        Raises:
+            ConfigError: a field is out of its bounds.
+        """
+        if unknown := set(self.objectives) - set(OBJECTIVES):
+            raise ConfigError(f"objectives must be of {OBJECTIVES}, got {sorted(unknown)}")
+        if not any(o.share > 0 for o in self.objectives.values()):
+            raise ConfigError("at least one objective must have a share above 0")
+        if self.dtype not in ("float32", "bfloat16"):
+            raise ConfigError(f"dtype must be float32 or bfloat16, got {self.dtype!r}")
+        for name in ("batch_rows", "accumulation", "target_tokens", "max_steps", "validate_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise ConfigError(f"learning_rate must be positive, got {self.learning_rate}")
+        if self.time_limit_s is not None and not self.time_limit_s > 0:
+            raise ConfigError(f"time_limit_s must be positive, got {self.time_limit_s}")
+
+    def rate_factor(self, step: int, progress: float) -> float:
+        """Factor on the learning rate: warm-up, constant, linear fall to a tenth.
+
+        Args:
+            step: steps taken.
+            progress: share of the run that is done, 0..1.
+        """
+        rise = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        left = max(0.0, 1.0 - progress)
+        fall = 1.0 if left >= self.decay_share else 0.1 + 0.9 * left / self.decay_share
+        return rise * fall
+
+    def to_json(self) -> dict[str, object]:
+        """As plain JSON data."""
+        return asdict(self)
