@@ -18,7 +18,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from adapters_core.canonical import sha256_hex
 from adapters_core.errors import InputError, MismatchError, NumericalError, UnknownChunkError
+from adapters_core.modeling.base_model import tensor_bytes
 
 GRID_BITS = 32
 _GRID = 2.0**GRID_BITS
@@ -91,6 +93,10 @@ class State:
     def value(self) -> Float[Tensor, "n k v"]:
         """The state as float64 numbers."""
         return self.total_NKV.double() / _GRID
+
+    def sha256(self) -> str:
+        """Digest of the total's bytes: equal states, equal digests, whatever the order their chunks came in."""
+        return sha256_hex(tensor_bytes(self.total_NKV))
 
     def add(self, chunk: ChunkState) -> "State":
         """With one more chunk.

@@ -1,0 +1,316 @@
+"""The generation core: contexts in, adapters out.
+
+    documents -> chunks -> states -> sum -> normalised state -> pairs -> manifest
+
+Everything here is a function of its arguments; a session is a value. Extending and erasing give new sessions whose
+adapters name their parent.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from adapters_core.artifact import KEY_BYTES, ChunkPlace, Session, weights_bytes
+from adapters_core.canonical import canonical_bytes, commitment, sha256_hex
+from adapters_core.data.chunking import Chunk, chunk_documents
+from adapters_core.data.documents import Document
+from adapters_core.errors import InputError, MismatchError, UnknownChunkError
+from adapters_core.export.peft_format import uniform_rank
+from adapters_core.manifest import (
+    BaseRecord,
+    ChunkRecord,
+    Environment,
+    GeneratorRecord,
+    Identity,
+    Manifest,
+    Observation,
+)
+from adapters_core.modeling.adapter import Adapter, drift, reduced, site_norms
+from adapters_core.modeling.base_model import BaseModel
+from adapters_core.modeling.generator import Generator
+from adapters_core.modeling.generator_file import load_generator
+from adapters_core.modeling.lora import applied
+from adapters_core.modeling.state import ChunkState, State
+from adapters_core.modeling.taps import encode
+from adapters_core.versions import code_version, library_versions
+
+ProgressCallback = Callable[[int, int], None]
+"""Called with (chunks done, chunks in all)."""
+MAX_CONTEXT_TOKENS = 262_144
+"""Default limit of one call; a stream has none."""
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one call may ask for."""
+
+    context_tokens: int = MAX_CONTEXT_TOKENS
+    """Most tokens of the documents of one call."""
+    rank: int | None = None
+    """Highest rank of a written adapter; None: the generator's."""
+
+
+class GenerationCore:
+    """A frozen base and its generator, and what they do together. Stateless between calls."""
+
+    def __init__(self, base: BaseModel, generator: Generator, *, limits: Limits | None = None) -> None:
+        """Bind a generator to its base.
+
+        Raises:
+            MismatchError: the generator was made for another base.
+        """
+        if generator.base_digest != base.digest:
+            raise MismatchError(
+                f"the generator was made for base {generator.base_digest[:16]}, this one is {base.digest[:16]}"
+            )
+        self.base = base
+        self.generator = generator.requires_grad_(requires_grad=False)
+        self.limits = limits or Limits()
+        self.generator_digest = generator.digest()
+
+    def generate(
+        self,
+        documents: Sequence[Document],
+        *,
+        key: bytes | None = None,
+        decay: float = 1.0,
+        progress: ProgressCallback = no_progress,
+    ) -> Session:
+        """Turn documents into an adapter.
+
+        Args:
+            documents: the context.
+            key: key of the chunk commitments, 32 bytes; None draws one. The same key gives the same digest.
+            decay: factor on what was seen before, at each chunk; 1: a plain sum.
+            progress: told after each chunk.
+
+        Raises:
+            ContextError: the context is empty, too short or over the limit.
+            NumericalError: the generator's weights are damaged.
+        """
+        key = secrets.token_bytes(KEY_BYTES) if key is None else key
+        if len(key) != KEY_BYTES:
+            raise InputError(f"the key must have {KEY_BYTES} bytes, got {len(key)}")
+        config = self.generator.config
+        state = State.zero(len(self.generator.sites), config.key_size, config.value_size, decay=decay)
+        empty = _Line(state=state, chunk_states={}, places={}, key=key, parent=None)
+        return self._advance(empty, documents, progress)
+
+    def extend(
+        self, session: Session, documents: Sequence[Document], *, progress: ProgressCallback = no_progress
+    ) -> Session:
+        """Add documents to a session: a new adapter that names the old one as its parent.
+
+        The cost depends on the new documents alone, however long the stream has been.
+
+        Raises:
+            MismatchError: the session is of another base or generator, or holds one of these chunks already.
+            ContextError: as in :meth:`generate`.
+        """
+        return self._advance(self._line(session), documents, progress)
+
+    def erase(self, session: Session, commitments: Sequence[str]) -> Session:
+        """Take chunks away: the new adapter is bit for bit the one that never saw them.
+
+        Args:
+            session: where they are.
+            commitments: of the chunks; a unique beginning of at least 8 digits is enough.
+
+        Raises:
+            UnknownChunkError: one of them is not in the session, or its beginning is not unique.
+            InputError: nothing would be left, or the generator encodes sequentially (a later chunk then depends on
+                the erased one: generate again from the chunks that stay).
+        """
+        started = time.perf_counter()
+        if self.generator.config.encoding != "independent":
+            raise InputError("erasing is exact only with independent encoding: generate again without these chunks")
+        line = self._line(session)
+        chosen = tuple(dict.fromkeys(_resolve(line.state, prefix) for prefix in commitments))
+        if not chosen:
+            raise InputError("name at least one chunk to erase, got none")
+        if len(chosen) == len(line.state.entries):
+            raise InputError("erasing every chunk leaves no adapter: retire it instead")
+        state, kept = line.state, dict(line.chunk_states)
+        for name in chosen:
+            chunk = kept.pop(name)
+            remaining = [kept[e.commitment] for e in state.entries if e.commitment != name]
+            state = state.erase(chunk, remaining=remaining)
+        places = {c: place for c, place in line.places.items() if c in kept}
+        after = replace(line, state=state, chunk_states=kept, places=places)
+        return self._finish(after, (), chosen, started, batched=False)
+
+    def chunks(self, documents: Sequence[Document]) -> tuple[Chunk, ...]:
+        """The chunks that documents are encoded in.
+
+        Raises:
+            ContextError: as in :meth:`generate`.
+        """
+        return chunk_documents(
+            documents,
+            self.base.require_tokenizer(),  # type: ignore[arg-type]  # checked to be a fast one when it is used
+            chunk_tokens=self._chunk_tokens(),
+            max_tokens=self.limits.context_tokens,
+        )
+
+    @torch.no_grad()
+    def encode(self, token_ids: Sequence[int]) -> Tensor:
+        """State of one chunk under the base as it is adapted now: N x K x V, float32."""
+        ids_1T = torch.tensor([token_ids], device=self.base.device)
+        return encode(self.base, self.generator, ids_1T)[0]
+
+    def _advance(self, line: "_Line", documents: Sequence[Document], progress: ProgressCallback) -> Session:
+        started = time.perf_counter()
+        chunks = self.chunks(documents)
+        named = [(commit_chunk(line.key, chunk), chunk) for chunk in chunks]
+        if twice := [name for name, _ in named if name in line.chunk_states]:
+            raise MismatchError(f"{len(twice)} of these chunks are in the session already: a chunk counts once")
+        state, states, places = line.state, dict(line.chunk_states), dict(line.places)
+        for done, (name, chunk) in enumerate(named, start=1):
+            raw_NKV = self._encode_next(state, chunk)
+            chunk_state = ChunkState.of(raw_NKV, commitment=name, tokens=len(chunk.token_ids))
+            state, states[name] = state.add(chunk_state), chunk_state
+            places[name] = _place(name, chunk)
+            progress(done, len(named))
+        added = tuple(ChunkRecord(commitment=name, tokens=len(chunk.token_ids)) for name, chunk in named)
+        after = replace(line, state=state, chunk_states=states, places=places)
+        return self._finish(after, added, (), started, batched=False)
+
+    def _encode_next(self, state: State, chunk: Chunk) -> Tensor:
+        if self.generator.config.encoding == "independent" or not state.entries:
+            return self.encode(chunk.token_ids)
+        with applied(self.base, self.generator.pairs(self._value(state))):
+            return self.encode(chunk.token_ids)
+
+    def _finish(
+        self, line: "_Line", added: tuple[ChunkRecord, ...], erased: tuple[str, ...], started: float, *, batched: bool
+    ) -> Session:
+        pairs, lost = reduced(self.generator.pairs(self._value(line.state)), self.limits.rank)
+        pairs = {path: pair.to(dtype=torch.float32, device=torch.device("cpu")) for path, pair in pairs.items()}
+        identity = Identity(
+            base=self._base_record(),
+            generator=GeneratorRecord(digest=self.generator_digest, config=self.generator.config.to_json()),
+            environment=self._environment(),
+            parent=line.parent.digest if line.parent else None,
+            added=added,
+            erased=erased,
+            chunk_count=len(line.state.entries),
+            token_count=line.state.tokens,
+            decay=line.state.decay,
+            state_sha256=line.state.sha256(),
+            weights_sha256=sha256_hex(weights_bytes(pairs)),
+            rank=uniform_rank(pairs),
+            norms=site_norms(pairs, lost),
+            drift=drift(line.parent.pairs, pairs) if line.parent else None,
+        )
+        observation = Observation(
+            created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            seconds=round(time.perf_counter() - started, 6),
+            code_version=code_version(),
+            batched=batched,
+        )
+        adapter = Adapter(pairs=pairs, manifest=Manifest(identity=identity, observation=observation))
+        return Session(
+            adapter=adapter, state=line.state, chunk_states=line.chunk_states, places=line.places, key=line.key
+        )
+
+    def _line(self, session: Session) -> "_Line":
+        identity = session.adapter.manifest.identity
+        if identity.generator.digest != self.generator_digest or identity.base.digest != self.base.digest:
+            raise MismatchError(
+                f"adapter {session.adapter.digest[:16]} was made by generator {identity.generator.digest[:16]} on base "
+                f"{identity.base.digest[:16]}; loaded are {self.generator_digest[:16]} on {self.base.digest[:16]}"
+            )
+        return _Line(
+            state=session.state,
+            chunk_states=dict(session.chunk_states),
+            places=dict(session.places),
+            key=session.key,
+            parent=session.adapter,
+        )
+
+    def _value(self, state: State) -> Tensor:
+        return state.value().to(self.base.device)
+
+    def _chunk_tokens(self) -> int:
+        wanted = self.generator.config.chunk_tokens
+        return wanted if self.base.max_context is None else min(wanted, self.base.max_context)
+
+    def _base_record(self) -> BaseRecord:
+        base = self.base
+        return BaseRecord(
+            digest=base.digest,
+            weights=base.weights_digest,
+            config=base.config_digest,
+            tokenizer=base.tokenizer_digest,
+            source=base.source,
+            revision=base.revision,
+        )
+
+    def _environment(self) -> Environment:
+        return Environment(
+            device=self.base.device.type,
+            dtype=str(self.base.dtype).removeprefix("torch."),
+            threads=torch.get_num_threads(),
+            libraries=library_versions(),
+            seeds={},
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Line:
+    """A stream of chunks on its way to its next adapter."""
+
+    state: State
+    chunk_states: dict[str, ChunkState]
+    places: dict[str, ChunkPlace]
+    key: bytes
+    parent: Adapter | None
+
+
+def load_core(base: BaseModel, generator_path: Path, *, limits: Limits | None = None) -> GenerationCore:
+    """A core from a base and a generator's file.
+
+    Raises:
+        IntegrityError, MismatchError, NumericalError: as in :func:`load_generator`.
+    """
+    return GenerationCore(base, load_generator(generator_path, base), limits=limits)
+
+
+def commit_chunk(key: bytes, chunk: Chunk) -> str:
+    """Keyed commitment of a chunk: of its document's name, its place and its text."""
+    place = {"document": chunk.document, "index": chunk.index, "text": chunk.text}
+    return commitment(key, canonical_bytes(place))
+
+
+def _place(name: str, chunk: Chunk) -> ChunkPlace:
+    return ChunkPlace(
+        commitment=name,
+        document=chunk.document,
+        index=chunk.index,
+        start=chunk.start,
+        end=chunk.end,
+        tokens=len(chunk.token_ids),
+    )
+
+
+def _resolve(state: State, prefix: str) -> str:
+    shortest = 8
+    if len(prefix) < shortest:
+        raise UnknownChunkError(f"name a chunk by at least {shortest} digits of its commitment, got {prefix!r}")
+    found = [entry.commitment for entry in state.entries if entry.commitment.startswith(prefix)]
+    if len(found) != 1:
+        raise UnknownChunkError(
+            f"{prefix!r} must name one chunk of the session, it names {len(found)}; "
+            f"the session has {[entry.commitment[:12] for entry in state.entries][:8]}"
+        )
+    return found[0]
