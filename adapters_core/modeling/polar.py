@@ -35,18 +35,19 @@ class PolarFactor(NamedTuple):
 
 
 def truncated_polar(
-    state_KV: Float[Tensor, "*batch k v"], *, rank: int, tolerance: float
+    state_KV: Float[Tensor, "*batch k v"], *, rank: int, tolerance: float, dtype: torch.dtype = torch.float32
 ) -> PolarFactor:
     """Factors of the truncated polar factor: deterministic, with canonical signs.
 
     The decomposition runs in float64, so that the factors do not depend on the conditioning of the state in
-    float32; they are returned in float32. Of each left vector the entry largest in magnitude is positive, so equal
+    float32; they are then rounded to ``dtype``. Of each left vector the entry largest in magnitude is positive, so equal
     states give equal bytes.
 
     Args:
         state_KV: the state S, float32 or float64.
         rank: r, directions kept at most.
         tolerance: share of the largest singular value at or below which a direction is dropped.
+        dtype: of the factors returned.
 
     Raises:
         NumericalError: the state holds NaN or infinite values.
@@ -57,7 +58,7 @@ def truncated_polar(
     u_KR, s_R, v_VR = u_KQ[..., :rank], s_Q[..., :rank], vt_QV[..., :rank, :].mT
     kept_R = _kept(s_R, s_Q, tolerance)
     sign_1R = _canonical_signs(u_KR) * kept_R[..., None, :]
-    return PolarFactor((u_KR * sign_1R).float(), (s_R * kept_R).float(), (v_VR * sign_1R).float())
+    return PolarFactor((u_KR * sign_1R).to(dtype), (s_R * kept_R).to(dtype), (v_VR * sign_1R).to(dtype))
 
 
 def polar_matrix(state_KV: Float[Tensor, "*batch k v"], *, rank: int, tolerance: float) -> Float[Tensor, "*batch k v"]:
