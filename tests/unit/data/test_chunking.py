@@ -128,7 +128,9 @@ def test_a_context_over_the_limit_is_refused_with_limit_and_length() -> None:
         chunk_documents(documents, BYTES, chunk_tokens=8, max_tokens=10)
 
 
-@pytest.mark.parametrize(("text", "chunk_tokens"), [("abc", 2), ("稟議書", 2), ("\U0001f600" * 3, 3), ("a稟", 3), ("稟a", 3)])
+@pytest.mark.parametrize(
+    ("text", "chunk_tokens"), [("abc", 2), ("稟議書", 2), ("\U0001f600" * 3, 3), ("a稟", 3), ("稟a", 3)]
+)
 def test_a_document_that_no_cut_fits_is_refused(text: str, chunk_tokens: int) -> None:
     with pytest.raises(ContextError, match="raise chunk_tokens"):
         chunk_text(text, chunk_tokens)
