@@ -12,7 +12,7 @@ ARGS ?=
 WORKERS ?= 2
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_ARGS)
 TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)",$$/\1/p' pyproject.toml)
 # A stamp carries the checksum of pyproject.toml: what is installed is exactly what it asks for, and asking twice is free.
 KEY := $(shell cksum < pyproject.toml | tr ' ' '-')
@@ -30,7 +30,7 @@ run: fetch-base ## generate adapters for the documents in examples/ and show wha
 
 .PHONY: test
 test: check fetch-base ## all checks, then all tests (the first run installs everything)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 .PHONY: check
 check: $(FOR_TEST) ## style, types, import contracts, dependencies

@@ -28,12 +28,9 @@ settings.register_profile(
 settings.load_profile("ringi")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what cannot run here, and say why; keep what needs a whole machine to one worker, one after the other."""
+    """Skip what cannot run here, and say why."""
     for item in items:
-        if any(item.get_closest_marker(heavy) for heavy in ("base", "engine", "gpu", "slow")):
-            item.add_marker(pytest.mark.xdist_group("heavy"))
         if reason := _missing(item):
             item.add_marker(pytest.mark.skip(reason=reason))
 
