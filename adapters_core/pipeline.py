@@ -98,13 +98,8 @@ class GenerationCore:
             ContextError: the context is empty, too short or over the limit.
             NumericalError: the generator's weights are damaged.
         """
-        key = secrets.token_bytes(KEY_BYTES) if key is None else key
-        if len(key) != KEY_BYTES:
-            raise InputError(f"the key must have {KEY_BYTES} bytes, got {len(key)}")
-        config = self.generator.config
-        state = State.zero(len(self.generator.sites), config.key_size, config.value_size, decay=decay)
-        empty = _Line(state=state, chunk_states={}, places={}, key=key, parent=None)
-        return self._advance(empty, documents, progress)
+        prepared = self.prepare(documents, key=key, decay=decay)
+        return self._advance(prepared, self._encode_next, progress, batched=False)
 
     def extend(
         self, session: Session, documents: Sequence[Document], *, progress: ProgressCallback = no_progress
@@ -117,7 +112,7 @@ class GenerationCore:
             MismatchError: the session is of another base or generator, or holds one of these chunks already.
             ContextError: as in :meth:`generate`.
         """
-        return self._advance(self._line(session), documents, progress)
+        return self._advance(self.prepare(documents, session=session), self._encode_next, progress, batched=False)
 
     def erase(self, session: Session, commitments: Sequence[str]) -> Session:
         """Take chunks away: the new adapter is bit for bit the one that never saw them.
@@ -162,28 +157,82 @@ class GenerationCore:
             max_tokens=self.limits.context_tokens,
         )
 
+    def prepare(
+        self,
+        documents: Sequence[Document],
+        *,
+        session: Session | None = None,
+        key: bytes | None = None,
+        decay: float = 1.0,
+    ) -> "Prepared":
+        """Check and chunk documents without running the base: the first half of generating, or of extending.
+
+        Args:
+            documents: the context.
+            session: what to extend (it has its own key and decay); None: a new one.
+            key: as in :meth:`generate`.
+            decay: as in :meth:`generate`.
+
+        Raises:
+            ContextError, InputError, MismatchError: as in :meth:`generate` and :meth:`extend`.
+        """
+        started = time.perf_counter()
+        line = self._line(session) if session else self._new_line(key, decay)
+        named = tuple((commit_chunk(line.key, chunk), chunk) for chunk in self.chunks(documents))
+        if twice := [name for name, _ in named if name in line.chunk_states]:
+            raise MismatchError(f"{len(twice)} of these chunks are in the session already: a chunk counts once")
+        return Prepared(line=line, named=named, started=started)
+
+    def complete(self, prepared: "Prepared", states_NKV: Sequence[Tensor]) -> Session:
+        """The second half, from the chunks' states of :meth:`encode_many`; the manifest says it was batched.
+
+        Raises:
+            NumericalError: as in :meth:`generate`.
+        """
+        encoded = iter(states_NKV)
+        return self._advance(prepared, lambda _state, _chunk: next(encoded), no_progress, batched=True)
+
     @torch.no_grad()
     def encode(self, token_ids: Sequence[int]) -> Tensor:
         """State of one chunk under the base as it is adapted now: N x K x V, float32."""
         ids_1T = torch.tensor([token_ids], device=self.base.device)
         return encode(self.base, self.generator, ids_1T)[0]
 
-    def _advance(self, line: "_Line", documents: Sequence[Document], progress: ProgressCallback) -> Session:
-        started = time.perf_counter()
-        chunks = self.chunks(documents)
-        named = [(commit_chunk(line.key, chunk), chunk) for chunk in chunks]
-        if twice := [name for name, _ in named if name in line.chunk_states]:
-            raise MismatchError(f"{len(twice)} of these chunks are in the session already: a chunk counts once")
+    @torch.no_grad()
+    def encode_many(self, chunks: Sequence[Sequence[int]]) -> list[Tensor]:
+        """States of chunks of any contexts in one padded pass: each N x K x V, float32.
+
+        A batched product rounds otherwise than a single one, so the bytes of the adapters may differ in their last
+        bits from those of :meth:`generate` (law 7 holds, law 6 does not).
+
+        Raises:
+            InputError: the generator encodes sequentially: a chunk then waits for the ones before it.
+        """
+        if self.generator.config.encoding != "independent":
+            raise InputError("chunks are encoded in batches only with independent encoding: generate one by one")
+        longest = max(map(len, chunks))
+        ids_BT = torch.zeros(len(chunks), longest, dtype=torch.long)
+        mask_BT = torch.zeros_like(ids_BT)
+        for row, token_ids in enumerate(chunks):
+            ids_BT[row, : len(token_ids)] = torch.tensor(token_ids)
+            mask_BT[row, : len(token_ids)] = 1
+        device = self.base.device
+        return list(encode(self.base, self.generator, ids_BT.to(device), mask_BT.to(device)))
+
+    def _advance(
+        self, prepared: "Prepared", encoder: "_Encoder", progress: ProgressCallback, *, batched: bool
+    ) -> Session:
+        line, named = prepared.line, prepared.named
         state, states, places = line.state, dict(line.chunk_states), dict(line.places)
         for done, (name, chunk) in enumerate(named, start=1):
-            raw_NKV = self._encode_next(state, chunk)
+            raw_NKV = encoder(state, chunk)
             chunk_state = ChunkState.of(raw_NKV, commitment=name, tokens=len(chunk.token_ids))
             state, states[name] = state.add(chunk_state), chunk_state
             places[name] = _place(name, chunk)
             progress(done, len(named))
         added = tuple(ChunkRecord(commitment=name, tokens=len(chunk.token_ids)) for name, chunk in named)
         after = replace(line, state=state, chunk_states=states, places=places)
-        return self._finish(after, added, (), started, batched=False)
+        return self._finish(after, added, (), prepared.started, batched=batched)
 
     def _encode_next(self, state: State, chunk: Chunk) -> Tensor:
         if self.generator.config.encoding == "independent" or not state.entries:
@@ -222,6 +271,14 @@ class GenerationCore:
         return Session(
             adapter=adapter, state=line.state, chunk_states=line.chunk_states, places=line.places, key=line.key
         )
+
+    def _new_line(self, key: bytes | None, decay: float) -> "_Line":
+        key = secrets.token_bytes(KEY_BYTES) if key is None else key
+        if len(key) != KEY_BYTES:
+            raise InputError(f"the key must have {KEY_BYTES} bytes, got {len(key)}")
+        config = self.generator.config
+        state = State.zero(len(self.generator.sites), config.key_size, config.value_size, decay=decay)
+        return _Line(state=state, chunk_states={}, places={}, key=key, parent=None)
 
     def _line(self, session: Session) -> "_Line":
         identity = session.adapter.manifest.identity
@@ -275,6 +332,21 @@ class _Line:
     places: dict[str, ChunkPlace]
     key: bytes
     parent: Adapter | None
+
+
+_Encoder = Callable[[State, Chunk], Tensor]
+"""Gives the state of the next chunk, N x K x V, from the state so far."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """Documents that have been checked and chunked, and what they will be added to."""
+
+    line: _Line
+    named: tuple[tuple[str, Chunk], ...]
+    """Commitments and chunks, in order."""
+    started: float
+    """Reading of the monotonic clock when the work began."""
 
 
 def load_core(base: BaseModel, generator_path: Path, *, limits: Limits | None = None) -> GenerationCore:
