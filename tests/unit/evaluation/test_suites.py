@@ -21,8 +21,12 @@ def squad(**changes: Any) -> dict[str, Any]:
 
 
 def write(path: Path, data: object) -> Path:
-    pack = {".gz": gzip.compress, ".xz": lzma.compress}.get(path.suffix, bytes)
-    path.write_bytes(pack(json.dumps(data).encode()))
+    content = json.dumps(data).encode()
+    if path.suffix == ".gz":
+        content = gzip.compress(content)
+    elif path.suffix == ".xz":
+        content = lzma.compress(content)
+    path.write_bytes(content)
     return path
 
 
