@@ -78,14 +78,21 @@ def collate(rows: Sequence[TrainingRow], pad_id: int) -> TrainingBatch:
     return TrainingBatch(
         objective=rows[0].objective,
         chunks_per_row=len(rows[0].chunks),
-        context=_pad([chunk for row in rows for chunk in row.chunks], None, pad_id),
-        target=_pad([row.prefix + row.answer for row in rows], [len(row.answer) for row in rows], pad_id),
-        teacher=_pad(teachers, [len(row.answer) for row in rows], pad_id) if teachers else None,
+        context=pad_sequences([chunk for row in rows for chunk in row.chunks], None, pad_id),
+        target=pad_sequences([row.prefix + row.answer for row in rows], [len(row.answer) for row in rows], pad_id),
+        teacher=pad_sequences(teachers, [len(row.answer) for row in rows], pad_id) if teachers else None,
     )
 
 
-def _pad(sequences: Sequence[Ids], answers: Sequence[int] | None, pad_id: int) -> Sequences:
-    import torch  # noqa: PLC0415  # data modules import without torch
+def pad_sequences(sequences: Sequence[Ids], answers: Sequence[int] | None, pad_id: int) -> Sequences:
+    """Pad token ids on the right.
+
+    Args:
+        sequences: token ids of each row, none empty.
+        answers: how many tokens at the end of each row are predicted; None: none are.
+        pad_id: the token that fills up.
+    """
+    import torch  # data modules import without torch
 
     width = max(len(ids) for ids in sequences)
     ids_BT = torch.full((len(sequences), width), pad_id, dtype=torch.long)
