@@ -96,6 +96,25 @@ class BusyError(RingiError):
     exit_status = 5
 
 
+class UnavailableError(BusyError):
+    """The service is starting, draining or gone: nothing was begun, and asking again later may work."""
+
+    code = "unavailable"
+
+
+class AccessError(RingiError):
+    """The service does not know this caller."""
+
+    code = "unauthorized"
+    exit_status = 5
+
+
+class TooLargeError(InputError):
+    """A request is larger than the service takes."""
+
+    code = "too_large"
+
+
 class EngineError(RingiError):
     """A serving engine or service gave no answer, or one that breaks the contract."""
 
