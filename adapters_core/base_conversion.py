@@ -28,7 +28,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
 
     with _quiet_progress():
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        _split_digits_as_llama_cpp_does(tokenizer, gguf)
+        split_digits_as_llama_cpp_does(tokenizer, gguf)
         tokenizer.save_pretrained(folder)
         model = AutoModelForCausalLM.from_pretrained(
             gguf.parent,
@@ -44,7 +44,7 @@ def converter_versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in CONVERTERS}
 
 
-def _split_digits_as_llama_cpp_does(tokenizer: object, gguf: Path) -> None:
+def split_digits_as_llama_cpp_does(tokenizer: object, gguf: Path) -> None:
     """Give the tokenizer the pre-tokenizer that the GGUF names.
 
     transformers ignores ``tokenizer.ggml.pre`` and always builds the plain byte-level split. SmolLM splits digits off

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from adapters_core.canonical import digest_of, file_sha256, sha256_hex
-from adapters_core.errors import InputError, IntegrityError, UnknownSiteError, UnsupportedModelError
+from adapters_core.canonical import digest_of
+from adapters_core.errors import InputError, UnknownSiteError, UnsupportedModelError
+from adapters_core.modeling.base_files import read_base
+from adapters_core.modeling.digests import digest_tensors, digest_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -89,12 +91,12 @@ class BaseModel:
     @property
     def device(self) -> torch.device:
         """Device of the weights."""
-        return next(self.model.parameters()).device
+        return _first_parameter(self.model).device
 
     @property
     def dtype(self) -> torch.dtype:
         """Data type of the weights."""
-        return next(self.model.parameters()).dtype
+        return _first_parameter(self.model).dtype
 
     @property
     def nbytes(self) -> int:
@@ -120,9 +122,10 @@ class BaseModel:
             UnknownSiteError: there is none.
         """
         try:
-            return self.model.get_submodule(path)
+            module: nn.Module = self.model.get_submodule(path)
         except AttributeError as error:
             raise UnknownSiteError(f"{path!r} is no module of this base ({type(self.model).__name__})") from error
+        return module
 
     def require_tokenizer(self) -> "PreTrainedTokenizerBase":
         """The tokenizer.
@@ -135,29 +138,26 @@ class BaseModel:
         return self.tokenizer
 
     def _site(self, layer: int, target: str) -> Site:
-        found = [
-            (path, module)
-            for path, module in self.layers[layer].named_modules()
-            if path == target or path.endswith("." + target)
-        ]
-        if len(found) != 1:
-            names = sorted(
-                {path.rsplit(".", 1)[-1] for path, m in self.layers[layer].named_modules() if isinstance(m, nn.Linear)}
-            )
-            many = f"{len(found)} modules" if found else "no module"
-            raise UnknownSiteError(f"target {target!r}: found {many} of that name in layer {layer}; linears: {names}")
-        path, module = found[0]
-        if not isinstance(module, nn.Linear):
+        named = dict(self.layers[layer].named_modules())
+        found = {path: module for path, module in named.items() if path == target or path.endswith("." + target)}
+        if others := sorted({f"{type(m).__module__}.{type(m).__name__}" for m in found.values() if not _is_linear(m)}):
             raise UnsupportedModelError(
-                f"target {target!r} in layer {layer} must be {SUPPORTED_LINEAR}, "
-                f"found {type(module).__module__}.{type(module).__name__}"
+                f"target {target!r} in layer {layer} must be {SUPPORTED_LINEAR}, found {', '.join(others)}; "
+                f"supported here: {_linear_names(named)}"
             )
+        if len(found) != 1:
+            many = f"{len(found)} modules ({', '.join(found)})" if found else "no module"
+            raise UnknownSiteError(
+                f"target {target!r} must name one linear of each layer, found {many} in layer {layer}; "
+                f"supported here: {_linear_names(named)}"
+            )
+        ((path, module),) = found.items()
         return Site(
             layer=layer,
             target=target,
             path=f"{self.layers_path}.{layer}.{path}",
-            d_in=module.in_features,
-            d_out=module.out_features,
+            d_in=int(module.in_features),
+            d_out=int(module.out_features),
         )
 
 
@@ -179,104 +179,20 @@ def load_base(
     Raises:
         InputError: no such file, folder or hub id.
         UnsupportedModelError: not a causal LM that is supported.
-        IntegrityError: its weights are truncated.
+        IntegrityError: a file of it is missing, truncated or damaged.
     """
-    path = Path(source)
-    if path.suffix == ".gguf":
-        return _load_gguf(path, dtype=dtype, device=device)
-    folder = path if path.is_dir() else _fetch_from_hub(str(source), revision)
-    return _load_folder(folder, source=path.name, dtype=dtype, device=device, revision=revision)
-
-
-def digest_tensors(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
-    """Digest of named tensors: SHA-256 over the canonical JSON of each one's dtype, shape and bytes digest."""
-    return digest_of(
-        {
-            name: {"dtype": str(t.dtype), "shape": list(t.shape), "sha256": sha256_hex(tensor_bytes(t))}
-            for name, t in tensors
-        }
+    files = read_base(source, dtype=dtype, revision=revision)
+    return BaseModel(
+        files.model.to(device),
+        files.tokenizer,
+        weights_digest=files.weights_digest,
+        source=files.source,
+        revision=files.revision,
     )
-
-
-def tensor_bytes(tensor: torch.Tensor) -> bytes:
-    """The bytes of a tensor in row-major order, whatever its dtype and device."""
-    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
-
-
-def digest_tokenizer(tokenizer: "PreTrainedTokenizerBase") -> str:
-    """Digest of a tokenizer: its serialised backend (or vocabulary) and its chat template."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    content = json.loads(backend.to_str()) if backend is not None else tokenizer.get_vocab()
-    for transient in ("truncation", "padding"):
-        if isinstance(content, dict):
-            content.pop(transient, None)
-    # ensure_ascii: vocabularies may hold lone surrogates, which canonical JSON refuses
-    text = json.dumps(content, sort_keys=True, ensure_ascii=True)
-    return digest_of({"backend": sha256_hex(text.encode()), "chat_template": tokenizer.chat_template})
-
-
-def _load_folder(
-    folder: Path, *, source: str, dtype: torch.dtype, device: str | torch.device, revision: str | None
-) -> BaseModel:
-    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415  # seconds to import
-
-    if not (folder / "config.json").is_file():
-        raise InputError(f"a base folder must hold config.json and *.safetensors, {folder} has no config.json")
-    shards = sorted(folder.glob("*.safetensors"))
-    if not shards:
-        raise UnsupportedModelError(f"{folder} must hold safetensors weights; other formats can run code and are refused")
-    digest = digest_tensors(_stored_tensors(shards))
-    try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
-    except (ValueError, KeyError) as error:
-        raise UnsupportedModelError(f"{folder} is no causal LM that transformers knows: {error}") from error
-    has_tokenizer = (folder / "tokenizer_config.json").is_file() or (folder / "tokenizer.json").is_file()
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True) if has_tokenizer else None
-    return BaseModel(model.to(device), tokenizer, weights_digest=digest, source=source, revision=revision)
-
-
-def _load_gguf(path: Path, *, dtype: torch.dtype, device: str | torch.device) -> BaseModel:
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig  # noqa: PLC0415  # seconds to import
-
-    if not path.is_file():
-        raise InputError(f"no GGUF file at {path}")
-    with path.open("rb") as file:
-        if file.read(4) != b"GGUF":
-            raise IntegrityError(f"{path} must start with the GGUF magic bytes; it is cut short or another format")
-    model = AutoModelForCausalLM.from_pretrained(
-        path.parent, gguf_file=path.name, dtype=dtype, quantization_config=GgufConfig(dequantize=True)
-    )
-    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-    return BaseModel(model.to(device), tokenizer, weights_digest=file_sha256(path), source=path.name)
-
-
-def _fetch_from_hub(name: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download  # noqa: PLC0415
-    from huggingface_hub.errors import HFValidationError, HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
-
-    try:
-        return Path(
-            snapshot_download(name, revision=revision, allow_patterns=["*.json", "*.safetensors", "*.model", "*.jinja"])
-        )
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise InputError(f"{name!r} must be a folder, a .gguf file or a hub id that can be reached: {error}") from error
-
-
-def _stored_tensors(shards: Iterable[Path]) -> Iterator[tuple[str, torch.Tensor]]:
-    from safetensors import SafetensorError, safe_open  # noqa: PLC0415
-
-    for shard in shards:
-        try:
-            with safe_open(shard, framework="pt") as file:
-                for name in file.keys():  # noqa: SIM118  # not a mapping
-                    yield name, file.get_tensor(name)
-        except SafetensorError as error:
-            raise IntegrityError(f"{shard} is not a whole safetensors file: {error}") from error
 
 
 def _untied_tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    for name, parameter in model.named_parameters():  # named_parameters yields a tied one once
-        yield name, parameter
+    yield from model.named_parameters()  # a tied one is there once
 
 
 def _stable_config(model: "PreTrainedModel") -> dict[str, Any]:
@@ -299,3 +215,17 @@ def _find_layers(model: "PreTrainedModel") -> tuple[str, nn.ModuleList]:
             f"found {[path for path, _ in found]}"
         )
     return found[0]
+
+
+def _first_parameter(model: nn.Module) -> nn.Parameter:
+    parameter: nn.Parameter = next(model.parameters())
+    return parameter
+
+
+def _is_linear(module: nn.Module) -> bool:
+    return isinstance(module, nn.Linear)
+
+
+def _linear_names(modules: dict[str, nn.Module]) -> str:
+    names = sorted({path.rsplit(".", 1)[-1] for path, module in modules.items() if _is_linear(module)})
+    return ", ".join(names) or f"nothing: no {SUPPORTED_LINEAR} in this layer"
