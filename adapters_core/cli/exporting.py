@@ -1,0 +1,1 @@
+"""export: an adapter in the formats of other engines."""

@@ -1,0 +1,52 @@
+"""``ringi`` (``python -m adapters_core``): the command line of the generation core.
+
+Exit status: 0 done, 1 a result that is not as it must be, 2 bad input, 3 damaged or unsafe data, 4 storage,
+5 busy, 6 an engine failed, 130 interrupted.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from adapters_core.cli import adapters, attributing, basing, demo, evaluating, exporting, serving, training
+from adapters_core.cli.output import notes, print_json
+from adapters_core.errors import RingiError
+
+INTERRUPTED = 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="ringi",
+        description="A context becomes an adapter of a frozen language model in one forward pass.",
+        epilog="ringi COMMAND --help shows a command's options and examples.",
+    )
+    top.add_argument("--debug", action="store_true", help="show where an error was raised")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (basing, adapters, attributing, evaluating, training, exporting, serving, demo):
+        module.add(commands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; errors go to standard error, or as JSON to standard output with --json."""
+    args = parser().parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except RingiError as error:
+        if args.debug:
+            raise
+        if getattr(args, "json", False):
+            print_json({"error": {"code": error.code, "message": str(error)}})
+        notes.print(Text.assemble(("error", "bold red"), f": {error}"))
+        return error.exit_status
+    except KeyboardInterrupt:
+        notes.print("interrupted: nothing was half-written")
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; do not fail again at exit
+        return 0

@@ -1,0 +1,115 @@
+"""Options that several commands share, and what they load."""
+
+import argparse
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapters_core.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from adapters_core.modeling.base_model import BaseModel
+    from adapters_core.pipeline import GenerationCore
+
+SHIPPED = Path(__file__).parent.parent / "generators" / "smollm2-135m-instruct" / "generator.safetensors"
+DTYPES = ("float32", "bfloat16")
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keeps the examples' line breaks and shows defaults."""
+
+
+def command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, *, summary: str, examples: str
+) -> argparse.ArgumentParser:
+    """A subcommand with its one-line summary and its examples."""
+    return commands.add_parser(
+        name, help=summary, description=summary, epilog=f"examples:\n{examples}", formatter_class=HelpFormatter
+    )
+
+
+def add_model_options(parser: argparse.ArgumentParser, *, generator: bool = True) -> None:
+    """--base, --generator, --dtype, --device, --threads."""
+    group = parser.add_argument_group("model")
+    group.add_argument("--base", default=None, help="folder, .gguf file or hub id; default: the embedded SmolLM2-135M")
+    if generator:
+        group.add_argument("--generator", type=Path, default=SHIPPED, help="generator file (.safetensors)")
+    group.add_argument("--dtype", choices=DTYPES, default=None, help="data type of the base (GPU: bfloat16, else float32)")
+    group.add_argument("--device", default=None, help="cpu, cuda, cuda:1 ... (cuda where there is one)")
+    group.add_argument("--threads", type=positive, default=None, help="CPU threads (all cores)")
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """--json: one JSON document on standard output, progress and messages on standard error."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    with suppress(ValueError):
+        if int(text) >= 1:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+
+
+def load_base_of(args: argparse.Namespace) -> "BaseModel":
+    """The base that the options name; the embedded one is fetched where it is missing."""
+    import torch
+
+    from adapters_core.modeling.base_model import load_base
+
+    quiet_libraries()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    return load_base(base_source(args), dtype=_dtype(args.dtype, device), device=_device(device))
+
+
+def base_source(args: argparse.Namespace) -> str | Path:
+    """What --base names, or the cached folder of the embedded base."""
+    if args.base is not None:
+        return str(args.base)
+    from rich.console import Console
+
+    from adapters_core.fetch import fetch_default_base
+
+    return fetch_default_base(progress=Console(stderr=True).print)
+
+
+def load_core_of(args: argparse.Namespace) -> "GenerationCore":
+    """The generation core that the options name."""
+    from adapters_core.pipeline import load_core
+
+    return load_core(load_base_of(args), args.generator)
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries' own progress bars and notices out of our output."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def _dtype(name: str | None, device: str) -> "torch.dtype":
+    import torch
+
+    chosen = name or ("bfloat16" if device.startswith("cuda") else "float32")
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[chosen]
+
+
+def _device(name: str) -> "torch.device":
+    import torch
+
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"--device must be a torch device such as cpu or cuda:0, got {name!r}") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"--device {name}: no CUDA device is available here; use --device cpu")
+    return device
