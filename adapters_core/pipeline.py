@@ -74,7 +74,7 @@ class GenerationCore:
                 f"the generator was made for base {generator.base_digest[:16]}, this one is {base.digest[:16]}"
             )
         self.base = base
-        self.generator = generator.requires_grad_(requires_grad=False)
+        self.generator = generator.freeze()
         self.limits = limits or Limits()
         self.generator_digest = generator.digest()
 

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from adapters_core.canonical import digest_of
 from adapters_core.config import GeneratorConfig
 from adapters_core.errors import MismatchError, NumericalError, UnsupportedModelError
-from adapters_core.modeling.base_model import BaseModel, Site, digest_tensors
+from adapters_core.modeling.base_model import BaseModel, Site
+from adapters_core.modeling.digests import digest_tensors
 from adapters_core.modeling.lora import Pair
 from adapters_core.modeling.polar import PolarFactor, truncated_polar
 
@@ -47,6 +48,8 @@ class Generator(nn.Module):
         self.hidden_size = base.hidden_size
         self.base_digest = base.digest
         self.groups = _group_by_target(self.sites)
+        self._frozen = False
+        self._fused: dict[tuple[int, torch.dtype], Tensor] = {}
         count, hidden = len(self.sites), base.hidden_size
         self.norm_ND = nn.Parameter(torch.ones(count, hidden))
         self.key_NKD = nn.Parameter(torch.empty(count, config.key_size, hidden))
@@ -69,15 +72,30 @@ class Generator(nn.Module):
         for tensor in self.output_nOV.values():
             tensor.zero_()
 
-    def key_value_weight(self, layer: int) -> Float[Tensor, "rows hidden"]:
+    def key_value_weight(self, layer: int, dtype: torch.dtype) -> Float[Tensor, "rows hidden"]:
         """The fused key and value projections of a layer's sites with the norm's weight folded in.
 
+        Args:
+            layer: of the base.
+            dtype: to compute in; the folding itself is float32.
+
         Returns:
-            (sites of the layer * (R1 + R2)) x D, site by site, keys before values; float32.
+            (sites of the layer * (R1 + R2)) x D, site by site, keys before values.
         """
+        if (layer, dtype) in self._fused:
+            return self._fused[layer, dtype]
         members = self.members(layer)
         kv_nMD = torch.cat((self.key_NKD[members], self.value_NVD[members]), dim=1)
-        return (kv_nMD.float() * self.norm_ND[members].float()[:, None, :]).flatten(0, 1)
+        weight_MD = (kv_nMD.float() * self.norm_ND[members].float()[:, None, :]).flatten(0, 1).to(dtype)
+        if not weight_MD.requires_grad and self._frozen:
+            self._fused[layer, dtype] = weight_MD
+        return weight_MD
+
+    def freeze(self) -> "Generator":
+        """Stop training for good: no gradients, and what is derived from the weights is computed once and kept."""
+        self.requires_grad_(requires_grad=False)
+        self._frozen = True
+        return self
 
     def members(self, layer: int) -> list[int]:
         """Indices into ``sites`` of a layer's sites."""
@@ -125,14 +143,14 @@ class Generator(nn.Module):
         """
         wanted = dict(self.named_site_tensors())
         if missing := sorted(set(wanted) - set(tensors)):
-            raise MismatchError(f"the generator must have {len(wanted)} tensors, {len(missing)} are missing: {missing[:3]}")
+            raise MismatchError(
+                f"the generator must have {len(wanted)} tensors, {len(missing)} are missing: {missing[:3]}"
+            )
         if unknown := sorted(set(tensors) - set(wanted)):
             raise MismatchError(f"tensors that this generator does not have: {unknown[:3]} ({len(unknown)} in all)")
         for name, target in wanted.items():
             if tensors[name].shape != target.shape:
-                raise MismatchError(
-                    f"{name} must have shape {tuple(target.shape)}, got {tuple(tensors[name].shape)}"
-                )
+                raise MismatchError(f"{name} must have shape {tuple(target.shape)}, got {tuple(tensors[name].shape)}")
             if not bool(torch.isfinite(tensors[name]).all()):
                 raise NumericalError(f"{name} must be finite, it holds NaN or infinite values")
         for name, target in wanted.items():
@@ -144,13 +162,14 @@ class Generator(nn.Module):
 
     def digest_as(self, tensors: Mapping[str, Tensor]) -> str:
         """The digest this generator has with its tensors stored as given (in another dtype, say)."""
-        return digest_of(
-            {
-                "base": self.base_digest,
-                "config": self.config.to_json(),
-                "tensors": digest_tensors(sorted(tensors.items())),
-            }
-        )
+        return generator_digest(self.base_digest, self.config, tensors)
+
+
+def generator_digest(base_digest: str, config: GeneratorConfig, tensors: Mapping[str, Tensor]) -> str:
+    """Digest of a generator's stored tensors, its configuration and the base it is for."""
+    return digest_of(
+        {"base": base_digest, "config": config.to_json(), "tensors": digest_tensors(sorted(tensors.items()))}
+    )
 
 
 def _group_by_target(sites: "Sequence[Site]") -> dict[str, list[int]]:

@@ -24,7 +24,10 @@ class _StopForward(Exception):  # noqa: N818  # control flow, not an error
 
 
 Consumer = Callable[[list[int], Tensor, Tensor], None]
-"""Takes the indices of a layer's sites, their keys (B x T x n x K) and their values (B x T x n x V)."""
+"""Takes the indices of a layer's sites, their keys (B x T x n x K) and their values (B x T x n x V).
+
+Only products of a key and a value of the same token are meaningful (see :func:`keys_values`).
+"""
 
 
 def encode(
@@ -47,7 +50,7 @@ def encode(
     states_NBKV: list[Tensor | None] = [None] * len(generator.sites)
 
     def accumulate(members: list[int], k_BTnK: Tensor, v_BTnV: Tensor) -> None:
-        s_BnKV = torch.einsum("btnk,btnv->bnkv", k_BTnK, v_BTnV)
+        s_BnKV = k_BTnK.permute(0, 2, 3, 1) @ v_BTnV.permute(0, 2, 1, 3)
         for row, index in enumerate(members):
             states_NBKV[index] = s_BnKV[:, row]
 
@@ -93,7 +96,8 @@ def _hook(
 
     def feed(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         h_BTD: Tensor = args[0] if args else kwargs["hidden_states"]
-        consumer(members, *keys_values(h_BTD, generator.key_value_weight(layer), mask_BT, generator))
+        weight_MD = generator.key_value_weight(layer, h_BTD.dtype)
+        consumer(members, *keys_values(h_BTD, weight_MD, mask_BT, generator))
         if last:
             raise _StopForward
 
@@ -106,16 +110,17 @@ def keys_values(
     mask_BT: Int[Tensor, "b t"] | None,
     generator: Generator,
 ) -> tuple[Float[Tensor, "b t n k"], Float[Tensor, "b t n v"]]:
-    """Keys and values of one layer's sites, float32; zero at padding.
+    """Keys and values of one layer's sites, float32; zero keys at padding.
 
-    The norm's weight is folded into ``weight_MD``; its 1 / rms is a scalar per token and is applied to the products,
-    so that no normalised copy of the hidden states is made.
+    The norm's weight is folded into ``weight_MD``. Its 1 / rms is a scalar per token, and every use of a key is a
+    product with the value of the same token: so both factors are put on the key, ``k / rms^2`` beside an unscaled
+    ``v``, and neither a normalised copy of the hidden states nor one of the values is made.
     """
     config = generator.config
-    rms_BT1 = torch.rsqrt(h_BTD.float().square().mean(-1, keepdim=True) + config.norm_eps)
+    inverse_BT1 = 1.0 / (h_BTD.float().square().mean(-1, keepdim=True) + config.norm_eps)
     if mask_BT is not None:
-        rms_BT1 = rms_BT1 * mask_BT[..., None]
-    kv_BTM = nn.functional.linear(h_BTD, weight_MD.to(h_BTD.dtype)).float() * rms_BT1
+        inverse_BT1 = inverse_BT1 * mask_BT[..., None]
+    kv_BTM = nn.functional.linear(h_BTD, weight_MD).float()
     kv_BTnM = kv_BTM.unflatten(-1, (-1, config.key_size + config.value_size))
     k_BTnK, v_BTnV = kv_BTnM.split((config.key_size, config.value_size), dim=-1)
-    return k_BTnK, v_BTnV
+    return k_BTnK * inverse_BT1[..., None], v_BTnV
