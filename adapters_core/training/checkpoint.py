@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors shards of at most 16 MiB, resumable on any device.
+"""Checkpoints: safetensors shards of at most 16 MiB (a single tensor above that has its own), for any device.
 
 A checkpoint is a folder ``step-<n>``: the generator's tensors and AdamW's two moments, in shards, and
 ``training.json`` with the step, tokens and seconds so far, the configuration, the settings and the shards' sha256.
@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from adapters_core.canonical import file_sha256
-from adapters_core.errors import IntegrityError, MismatchError
+from adapters_core.errors import IntegrityError, MismatchError, StorageError
 from adapters_core.modeling.generator import Generator
 from adapters_core.storage import atomic_folder
 
@@ -53,8 +53,8 @@ def save_checkpoint(
         optimizer: its AdamW.
         progress: how far the run is.
         description: configuration and settings, for people and for checks at resume.
-        dtype: float32 resumes exactly; bfloat16 halves the bytes twice over.
-        keep: checkpoints kept.
+        dtype: float32 resumes exactly; bfloat16 takes half the bytes.
+        keep: checkpoints kept, at least 1.
 
     Raises:
         StorageError: it could not be written; the earlier ones are still there.
@@ -72,10 +72,14 @@ def save_checkpoint(
             "config": generator.config.to_json(),
             "base_digest": generator.base_digest,
             "progress": asdict(progress),
+            "optimizer_steps": _steps_taken(optimizer),
             "shards": digests,
         }
         (staging / "training.json").write_text(json.dumps(record, indent=1) + "\n")
-    _prune(folder, keep)
+    try:
+        _prune(folder, keep)
+    except OSError as error:
+        raise StorageError(f"{target} is written, but older checkpoints could not be removed: {error}") from error
     return target
 
 
@@ -89,7 +93,7 @@ def load_checkpoint(checkpoint: Path, generator: Generator, optimizer: torch.opt
     """Fill a generator (and its optimizer's moments) from a checkpoint.
 
     Raises:
-        IntegrityError: a shard is missing, truncated or changed.
+        IntegrityError: a shard is missing, truncated or changed; nothing is filled in.
         MismatchError: it is of another configuration or base.
     """
     try:
@@ -99,16 +103,19 @@ def load_checkpoint(checkpoint: Path, generator: Generator, optimizer: torch.opt
             if file_sha256(checkpoint / name) != digest:
                 raise IntegrityError(f"{checkpoint.name}/{name} must have sha256 {digest}: it was changed or cut short")
             tensors |= load_file(checkpoint / name)
-    except (OSError, KeyError, json.JSONDecodeError, SafetensorError) as error:
-        raise IntegrityError(f"{checkpoint} is no whole checkpoint: {error}") from error
-    if record["config"] != generator.config.to_json():
-        raise MismatchError(f"{checkpoint.name} has the configuration {record['config']}, this run has another")
-    if record["base_digest"] != generator.base_digest:
-        raise MismatchError(f"{checkpoint.name} was trained on the base {record['base_digest'][:16]}, this is another")
+        progress = Progress(**record["progress"])
+        config, base_digest = record["config"], record["base_digest"]
+        steps = int(record.get("optimizer_steps", progress.step))
+    except (OSError, KeyError, TypeError, AttributeError, ValueError, SafetensorError) as error:
+        raise IntegrityError(f"{checkpoint} is no whole checkpoint: {error!r}; resume from another one") from error
+    if config != generator.config.to_json():
+        raise MismatchError(f"{checkpoint.name} has the configuration {config}, this run has another")
+    if base_digest != generator.base_digest:
+        raise MismatchError(f"{checkpoint.name} was trained on the base {base_digest[:16]}, this is another")
+    moments = {} if optimizer is None else _moments(generator, tensors, steps)
     generator.load_site_tensors({k[2:]: v for k, v in tensors.items() if k.startswith("g.")})
-    progress = Progress(**record["progress"])
     if optimizer is not None:
-        _load_moments(generator, optimizer, tensors, progress.step)
+        optimizer.state.update(moments)
     return progress
 
 
@@ -122,17 +129,25 @@ def _tensors(generator: Generator, optimizer: torch.optim.AdamW) -> Iterator[tup
                     yield f"{moment}.{name}.{row}", part
 
 
-def _load_moments(
-    generator: Generator, optimizer: torch.optim.AdamW, tensors: Mapping[str, Tensor], step: int
-) -> None:
+def _steps_taken(optimizer: torch.optim.AdamW) -> int:
+    """Steps that AdamW has taken: fewer than the run's where steps were skipped (their gradient was not finite)."""
+    return max((int(state["step"]) for state in optimizer.state.values()), default=0)
+
+
+def _moments(generator: Generator, tensors: Mapping[str, Tensor], steps: int) -> dict[nn.Parameter, dict[str, Tensor]]:
+    found: dict[nn.Parameter, dict[str, Tensor]] = {}
+    if steps == 0:
+        return found  # no step was taken yet: there are no moments
     for name, parameter in generator.named_parameters():
-        state: dict[str, Tensor] = {"step": torch.tensor(float(step))}
+        state: dict[str, Tensor] = {"step": torch.tensor(float(steps))}
         for moment in ("exp_avg", "exp_avg_sq"):
-            rows = [tensors.get(f"{moment}.{name}.{row}") for row in range(parameter.shape[0])]
-            if any(row is None for row in rows):
-                return  # a checkpoint of step 0 has no moments yet
-            state[moment] = torch.stack([r for r in rows if r is not None]).to(parameter.device, parameter.dtype)
-        optimizer.state[parameter] = state
+            try:
+                rows = [tensors[f"{moment}.{name}.{row}"] for row in range(parameter.shape[0])]
+            except KeyError as error:
+                raise IntegrityError(f"a checkpoint after {steps} steps must hold {error} of the optimizer") from error
+            state[moment] = torch.stack(rows).to(parameter.device, parameter.dtype)
+        found[parameter] = state
+    return found
 
 
 def _shards(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> Iterator[dict[str, Tensor]]:
@@ -151,7 +166,7 @@ def _shards(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> Iterator[dict[
 
 
 def _prune(folder: Path, keep: int) -> None:
-    for old in sorted(folder.glob("step-*"))[:-keep]:
+    for old in sorted(folder.glob("step-*"))[: -max(1, keep)]:
         for path in old.iterdir():
             path.unlink()
         old.rmdir()

@@ -4,9 +4,10 @@ One process or several (``accelerate launch`` / torchrun): each process draws it
 """
 
 import json
+import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from adapters_core.data.batching import TrainingBatch, collate
+from adapters_core.data.batching import TrainingBatch, TrainingRow, collate
 from adapters_core.errors import NumericalError
 from adapters_core.modeling.base_model import BaseModel
 from adapters_core.modeling.generator import Generator
@@ -43,15 +44,20 @@ class TrainingRun:
     """Called with (step, metrics) for every step and validation, on the main process."""
     checkpoint_dtype: torch.dtype = torch.float32
     clock: Callable[[], float] = time.monotonic
+    held_out: RowSource | None = None
+    """Rows that are validated; None: rows of the training texts, at steps that training never draws."""
+    _signalled: bool = field(default=False, init=False)
     _stop: bool = field(default=False, init=False)
+    """What all processes agreed on, so that none waits for one that has left."""
 
     def train(self) -> Progress:
-        """Train until the step or time limit, or until interrupted; always leaves a checkpoint.
+        """Train until the step or time limit, or until interrupted, and leave a checkpoint.
 
         Raises:
             NumericalError: the loss stayed NaN or infinite.
             StorageError: a checkpoint could not be written.
         """
+        self._signalled = self._stop = False
         accelerator = Accelerator(
             cpu=self.base.device.type == "cpu", gradient_accumulation_steps=self.settings.accumulation
         )
@@ -63,7 +69,7 @@ class TrainingRun:
         if newest := latest_checkpoint(self.folder):
             progress = load_checkpoint(newest, self.generator, optimizer)
         prepared, optimizer = accelerator.prepare(module, optimizer)
-        started, saved, before = self.clock(), self.clock(), progress.seconds
+        started, before, saved = self.clock(), progress.seconds, progress.seconds
         bad = 0
         with self._interruptible():
             while not self._done(progress):
@@ -72,30 +78,28 @@ class TrainingRun:
                 bad = 0 if metrics["finite"] else bad + 1
                 if bad >= _LARGEST_BAD_STEPS:
                     raise NumericalError(f"the loss was not finite in {bad} steps in a row: lower the learning rate")
-                progress = Progress(
-                    step=progress.step + 1,
-                    tokens=progress.tokens + tokens * accelerator.num_processes,
-                    seconds=before + self.clock() - started,
-                )
-                if progress.step % self.settings.validate_every == 0 or self._done(progress):
+                progress = self._advance(accelerator, progress, tokens, before + self.clock() - started)
+                if (progress.step % self.settings.validate_every == 0 or self._done(progress)) and not self._stop:
                     metrics |= self.validate(module)
                 self._report(accelerator, progress, metrics)
-                if self.clock() - saved > self.settings.checkpoint_every_s:
+                if progress.seconds - saved > self.settings.checkpoint_every_s:
                     self._save(accelerator, optimizer, progress)
-                    saved = self.clock()
-        self._save(accelerator, optimizer, progress)
+                    saved = progress.seconds
+            self._save(accelerator, optimizer, progress)
         return progress
 
     @torch.no_grad()
     def validate(self, module: AdaptedLoss) -> Metrics:
-        """Cross-entropy (nats per token) of held-out rows: with the right adapter, a wrong one and none."""
+        """Cross-entropy (nats per token) of validation rows: with the right adapter, a wrong one and none."""
         found: Metrics = {}
+        rows = max(2, self.settings.batch_rows)  # the wrong adapter is that of the next row
         for name, objective in self.settings.objectives.items():
             if objective.share <= 0:
                 continue
             right, wrong, none, batches = 0.0, 0.0, 0.0, 0
-            for part in range(max(1, self.settings.validation_rows // self.settings.batch_rows)):
-                batch = self._batch(_VALIDATION_STEP, part, name)
+            for part in range(max(1, self.settings.validation_rows // rows)):
+                source = self.held_out or self.rows
+                batch = self._collated(source.batch(_VALIDATION_STEP, part, objective=name, rows=rows))
                 right += float(module(batch).cross_entropy)
                 controls = module.controls(batch)
                 wrong, none, batches = wrong + controls[0], none + controls[1], batches + 1
@@ -107,13 +111,17 @@ class TrainingRun:
         return found
 
     def _step(
-        self, accelerator: Accelerator, module: torch.nn.Module, optimizer: Any, step: int  # noqa: ANN401  # wrapped
+        self,
+        accelerator: Accelerator,
+        module: torch.nn.Module,
+        optimizer: Any,  # noqa: ANN401  # accelerate wraps the optimizer
+        step: int,
     ) -> tuple[Metrics, int]:
         metrics: Metrics = {}
         tokens, total = 0, 0.0
         for part in range(self.settings.accumulation):
             index = part * accelerator.num_processes + accelerator.process_index
-            batch = self._batch(step, index, None)
+            batch = self._collated(self.rows.batch(step, index))
             with accelerator.accumulate(module):
                 parts: LossParts = module(batch)
                 loss = parts.total(self.settings.objectives[batch.objective])
@@ -133,15 +141,30 @@ class TrainingRun:
         metrics["loss"] = total / self.settings.accumulation
         return metrics, tokens
 
-    def _batch(self, step: int, part: int, objective: str | None) -> TrainingBatch:
-        tokenizer = self.base.require_tokenizer()
-        rows = self.rows.batch(step, part, objective=objective)
-        batch = collate(rows, tokenizer.pad_token_id or 0)
-        return move(batch, self.base.device)
+    def _collated(self, rows: Sequence[TrainingRow]) -> TrainingBatch:
+        return move(collate(rows, self.base.require_tokenizer().pad_token_id or 0), self.base.device)
+
+    def _advance(self, accelerator: Accelerator, progress: Progress, tokens: int, seconds: float) -> Progress:
+        """One step on, with the main process's clock and anyone's interruption.
+
+        Every process decides from these on its learning rate, its next checkpoint and its end: they must decide alike.
+        """
+        stop = self._signalled
+        if accelerator.num_processes > 1:
+            mine = torch.tensor(
+                [tokens, float(stop), seconds if accelerator.is_main_process else 0.0],
+                dtype=torch.float64,
+                device=accelerator.device,
+            )
+            tokens, stopped, seconds = accelerator.reduce(mine, reduction="sum").tolist()
+            stop = stopped > 0
+        self._stop = stop
+        return Progress(step=progress.step + 1, tokens=progress.tokens + int(tokens), seconds=seconds)
 
     def _done(self, progress: Progress) -> bool:
         limit = self.settings.time_limit_s
-        return self._stop or progress.step >= self.settings.max_steps or (limit is not None and progress.seconds >= limit)
+        late = limit is not None and progress.seconds >= limit
+        return self._stop or late or progress.step >= self.settings.max_steps
 
     def _set_rate(self, optimizer: Any, progress: Progress) -> None:  # noqa: ANN401  # accelerate wraps the optimizer
         share = progress.step / self.settings.max_steps
@@ -156,7 +179,7 @@ class TrainingRun:
         row = {**asdict(progress), **metrics}
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()}) + "\n")
+            file.write(json.dumps({name: _written(value) for name, value in row.items()}) + "\n")
         for watcher in self.watchers:
             watcher(progress.step, row)
 
@@ -178,7 +201,7 @@ class TrainingRun:
         """Turn the first Ctrl-C (or termination) into an orderly end after the step under way."""
 
         def stop(_signal: int, _frame: object) -> None:
-            self._stop = True
+            self._signalled = True
 
         try:
             before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -194,6 +217,11 @@ class TrainingRun:
     def interrupted(self) -> bool:
         """Whether the last :meth:`train` was ended by a signal."""
         return self._stop
+
+
+def _written(value: float) -> float | None:
+    """A number as JSON holds it: NaN and infinity become null."""
+    return round(value, 6) if math.isfinite(value) else None
 
 
 def move(batch: TrainingBatch, device: torch.device) -> TrainingBatch:

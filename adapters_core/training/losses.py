@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from adapters_core.data.batching import Sequences, TrainingBatch
+from adapters_core.errors import UnsupportedModelError
 from adapters_core.modeling.base_model import BaseModel
 from adapters_core.modeling.folded import folded, normalised
 from adapters_core.modeling.generator import Generator
-from adapters_core.modeling.lora import applied
 from adapters_core.modeling.taps import encode
 from adapters_core.training.settings import Objective
 
@@ -40,33 +40,47 @@ class AdaptedLoss(nn.Module):
     """Loss of a batch under the adapters its contexts generate; wraps the generator for distributed training."""
 
     def __init__(self, base: BaseModel, generator: Generator) -> None:
-        """Hold the generator as the only trained part; the base stays outside of the module tree."""
+        """Hold the generator as the only trained part; the base stays outside of the module tree.
+
+        Raises:
+            UnsupportedModelError: the base computes its logits in another way than by its output embeddings alone.
+        """
         super().__init__()
+        _require_plain_head(base)
         self.generator = generator
         self._base = (base,)  # a tuple hides it from parameters() and state_dict()
 
     def forward(self, batch: TrainingBatch) -> LossParts:
         """Losses of a batch with every row under its own adapter."""
         base = self._base[0]
-        matrix_BNKV = self._matrix(batch)
-        with folded(base, self.generator, matrix_BNKV):
-            logits_PW = predicted_logits(base, batch.target)
-        return _parts(base, batch, logits_PW)
+        # The base computes in its own dtype and the state in float32, whatever a launcher's mixed precision says.
+        with torch.autocast(base.device.type, enabled=False):
+            matrix_BNKV = self._matrix(batch)
+            with folded(base, self.generator, matrix_BNKV):
+                logits_PW = predicted_logits(base, batch.target)
+            return _parts(base, batch, logits_PW)
 
     @torch.no_grad()
     def controls(self, batch: TrainingBatch) -> tuple[float, float]:
         """Cross-entropy (nats per token) with the adapter of the next row's context, and with no adapter."""
         base = self._base[0]
         with folded(base, self.generator, self._matrix(batch).roll(1, dims=0)):
-            wrong = _parts(base, batch, predicted_logits(base, batch.target)).cross_entropy
-        with applied(base, {}):
-            none = _parts(base, batch, predicted_logits(base, batch.target)).cross_entropy
+            wrong = _cross_entropy(batch, predicted_logits(base, batch.target))
+        none = _cross_entropy(batch, predicted_logits(base, batch.target))
         return float(wrong), float(none)
 
     def _matrix(self, batch: TrainingBatch) -> Tensor:
-        states = encode(self._base[0], self.generator, batch.context.ids_BT, _mask(batch.context))
-        per_row_BNKV = states.unflatten(0, (-1, batch.chunks_per_row)).sum(1)
-        return normalised(self.generator, per_row_BNKV)
+        """M of every row: chunks encoded by the bare base, or each under the adapter of those before it."""
+        base, generator, chunks = self._base[0], self.generator, batch.chunks_per_row
+        ids_BCT, mask_BCT = (t.unflatten(0, (-1, chunks)) for t in (batch.context.ids_BT, batch.context.mask_BT))
+        if generator.config.encoding == "independent" or chunks == 1:
+            states = encode(base, generator, batch.context.ids_BT, _mask(batch.context))
+            return normalised(generator, states.unflatten(0, (-1, chunks)).sum(1))
+        state_BNKV = encode(base, generator, ids_BCT[:, 0], mask_BCT[:, 0])
+        for chunk in range(1, chunks):
+            with folded(base, generator, normalised(generator, state_BNKV)):
+                state_BNKV = state_BNKV + encode(base, generator, ids_BCT[:, chunk], mask_BCT[:, chunk])
+        return normalised(generator, state_BNKV)
 
 
 def predicted_logits(base: BaseModel, sequences: Sequences) -> Tensor:
@@ -87,8 +101,26 @@ def _mask(sequences: Sequences) -> Tensor | None:
     return None if bool(sequences.mask_BT.all()) else sequences.mask_BT
 
 
+@torch.no_grad()
+def _require_plain_head(base: BaseModel) -> None:
+    """Some models cap or scale their logits after the output embeddings: their losses would silently be wrong."""
+    capped = getattr(base.model.config.get_text_config(), "final_logit_softcapping", None)  # bites on large logits only
+    ids_12 = torch.zeros(1, 2, dtype=torch.long, device=base.device)
+    hidden_12D = base.body(input_ids=ids_12, use_cache=False)[0]
+    plain_12W = base.model.get_output_embeddings()(hidden_12D)
+    logits_12W = base.model(input_ids=ids_12, use_cache=False).logits
+    if capped is not None or not torch.allclose(plain_12W, logits_12W, rtol=1e-2, atol=1e-2):
+        raise UnsupportedModelError(
+            f"{type(base.model).__name__} changes its logits after the output embeddings (a cap or a scale): "
+            "training needs a base that does not"
+        )
+
+
+def _cross_entropy(batch: TrainingBatch, logits_PW: Tensor) -> Tensor:
+    return nn.functional.cross_entropy(logits_PW, predicted_ids(batch.target))
+
+
 def _parts(base: BaseModel, batch: TrainingBatch, logits_PW: Tensor) -> LossParts:
-    cross_entropy = nn.functional.cross_entropy(logits_PW, predicted_ids(batch.target))
     distillation = None
     if batch.teacher is not None:
         with torch.no_grad():
@@ -96,4 +128,4 @@ def _parts(base: BaseModel, batch: TrainingBatch, logits_PW: Tensor) -> LossPart
         distillation = nn.functional.kl_div(
             logits_PW.log_softmax(-1), teacher_PW, reduction="batchmean", log_target=True
         )
-    return LossParts(cross_entropy=cross_entropy, distillation=distillation)
+    return LossParts(cross_entropy=_cross_entropy(batch, logits_PW), distillation=distillation)

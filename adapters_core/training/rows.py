@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 from adapters_core.data.batching import TrainingRow
 from adapters_core.data.prompts import answer_ids, prompted_ids, question_ids, text_ids
 from adapters_core.errors import InputError
-from adapters_core.training.settings import TrainingSettings
+from adapters_core.training.settings import OBJECTIVES, TrainingSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _CHARACTERS_PER_TOKEN = 6
 _TRIES = 50
+_UNRELATED_PREFIX = 8
 
 
 class QuestionExample(Protocol):
@@ -71,24 +72,32 @@ class RowSource:
         if "question" in wanted and question_examples is None:
             raise InputError("the objective 'question' needs question examples, got none")
 
-    def batch(self, step: int, part: int = 0, *, objective: str | None = None) -> list[TrainingRow]:
+    def batch(
+        self, step: int, part: int = 0, *, objective: str | None = None, rows: int | None = None
+    ) -> list[TrainingRow]:
         """The rows of one micro-batch.
 
         Args:
             step: of the run; negative steps are for validation.
             part: which micro-batch of the step (accumulation and processes).
             objective: fixed, or drawn by share.
+            rows: how many; None: as many as the settings say.
+
+        Raises:
+            InputError: an unknown objective, or the corpus has no passage that is long enough.
         """
-        rng = random.Random(f"{self.settings.seed}/{step}/{part}")  # noqa: S311  # no secret
+        if objective is not None and objective not in OBJECTIVES:
+            raise InputError(f"an objective must be one of {OBJECTIVES}, got {objective!r}")
+        rng = random.Random(f"{self.settings.seed}/{step}/{part}")
         shares = self.settings.objectives
         drawn = rng.choices(list(shares), [o.share for o in shares.values()])[0]
         name = objective or drawn
         tokens = rng.choice(self.settings.context_tokens)
         chunks = rng.choice(self.settings.chunks_per_row)
         if name == "question":
-            indices = [rng.randrange(2**48) for _ in range(self.settings.batch_rows)]
-            return [self._question(index, tokens) for index in indices]
-        return [self._text_row(name, rng, tokens, chunks) for _ in range(self.settings.batch_rows)]
+            # a question keeps its whole context as one chunk: cutting it could cut the answer
+            return [self._question(rng.randrange(2**48)) for _ in range(rows or self.settings.batch_rows)]
+        return [self._text_row(name, rng, tokens, chunks) for _ in range(rows or self.settings.batch_rows)]
 
     def _text_row(self, objective: str, rng: random.Random, tokens: int, chunks: int) -> TrainingRow:
         target = min(self.settings.target_tokens, tokens)
@@ -100,17 +109,20 @@ class RowSource:
             start = rng.randrange(0, length - target + 1)
             piece = window[start : start + target]
             prefix, answer = piece[:1], piece[1:]
+            if shares_teacher(self.settings, objective):
+                teacher = window[:length] + prefix
         elif objective == "completion":
             prefix, answer = window[length : length + 1], window[length + 1 : length + 1 + target]
             if shares_teacher(self.settings, objective):
                 teacher = window[: length + 1]
         else:
             other = self._window(rng, target + 1)
-            prefix, answer = other[:8], other[8:]
+            read = min(_UNRELATED_PREFIX, target)
+            prefix, answer = other[:read], other[read:]
             teacher = prefix
         return TrainingRow(objective=objective, chunks=context, prefix=prefix, answer=answer, teacher_prefix=teacher)
 
-    def _question(self, index: int, tokens: int) -> TrainingRow:
+    def _question(self, index: int) -> TrainingRow:
         if self.question_examples is None:
             raise InputError("no question examples were given")
         example = self.question_examples(index)
@@ -118,7 +130,6 @@ class RowSource:
         teacher = None
         if shares_teacher(self.settings, "question"):
             teacher = prompted_ids(self.tokenizer, example.context, example.question)
-        del tokens  # questions keep their whole context: cutting it could cut the answer
         return TrainingRow(
             objective="question",
             chunks=(ids,),
@@ -136,7 +147,8 @@ class RowSource:
             text = self._read(index, offset, tokens * _CHARACTERS_PER_TOKEN)
             ids = text_ids(self.tokenizer, text)
             if len(ids) >= tokens:
-                return ids[:tokens]
+                start = rng.randrange(len(ids) - tokens + 1)  # a short passage is read from its beginning: see its end
+                return ids[start : start + tokens]
         raise InputError(f"no place in the corpus has {tokens} tokens of one source: give longer passages")
 
     def _read(self, index: int, offset: int, characters: int) -> str:

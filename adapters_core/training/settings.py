@@ -1,7 +1,8 @@
 """Settings of a training run: frozen, keyword-only, checked once."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
 from adapters_core.errors import ConfigError
 
@@ -81,13 +82,32 @@ class TrainingSettings:
             raise ConfigError("at least one objective must have a share above 0")
         if self.dtype not in ("float32", "bfloat16"):
             raise ConfigError(f"dtype must be float32 or bfloat16, got {self.dtype!r}")
-        for name in ("batch_rows", "accumulation", "target_tokens", "max_steps", "validate_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not self.learning_rate > 0:
-            raise ConfigError(f"learning_rate must be positive, got {self.learning_rate}")
-        if self.time_limit_s is not None and not self.time_limit_s > 0:
-            raise ConfigError(f"time_limit_s must be positive, got {self.time_limit_s}")
+        for name, objective in self.objectives.items():
+            if not all(0 <= weight < math.inf for weight in asdict(objective).values()):
+                raise ConfigError(f"share and weights of {name!r} must be finite and not negative, got {objective}")
+        self._check_sizes()
+        if not 0 <= self.decay_share <= 1:
+            raise ConfigError(f"decay_share must lie in [0, 1], got {self.decay_share}")
+        if not self.weight_decay >= 0:
+            raise ConfigError(f"weight_decay must not be negative, got {self.weight_decay}")
+        for name in ("learning_rate", "gradient_clip", "checkpoint_every_s", "time_limit_s"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ConfigError(f"{name} must be positive and finite, got {value}")
+
+    def _check_sizes(self) -> None:
+        least = {
+            **dict.fromkeys(("batch_rows", "accumulation", "max_steps", "validate_every", "validation_rows"), 1),
+            "warmup_steps": 0,
+            "target_tokens": 2,  # one is read, the next predicted
+        }
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise ConfigError(f"{name} must be at least {bound}, got {getattr(self, name)}")
+        for name, bound in (("context_tokens", 2), ("chunks_per_row", 1)):
+            values = getattr(self, name)
+            if not values or min(values) < bound:
+                raise ConfigError(f"{name} must hold numbers of at least {bound}, got {values}")
 
     def rate_factor(self, step: int, progress: float) -> float:
         """Factor on the learning rate: warm-up, constant, linear fall to a tenth.
@@ -102,5 +122,7 @@ class TrainingSettings:
         return rise * fall
 
     def to_json(self) -> dict[str, object]:
-        """As plain JSON data."""
-        return asdict(self)
+        """As plain JSON data (tuples become lists)."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        listed = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+        return listed | {"objectives": {name: asdict(objective) for name, objective in self.objectives.items()}}
