@@ -7,6 +7,8 @@ from typing import Literal
 from adapters_core.errors import ConfigError
 
 Encoding = Literal["independent", "sequential"]
+LEAST_TOLERANCE = 1e-7
+"""Below this share of the largest, singular values of a float32 state are rounding noise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,31 +42,42 @@ class GeneratorConfig:
         Raises:
             ConfigError: a field is out of its bounds.
         """
-        if not self.target_modules:
-            raise ConfigError("target_modules must name at least one module, got none")
-        if len(set(self.target_modules)) != len(self.target_modules):
-            raise ConfigError(f"target_modules must be distinct, got {self.target_modules}")
-        for name in ("key_size", "value_size", "rank"):
+        self._check_sites()
+        self._check_sizes()
+        if self.encoding not in ("independent", "sequential"):
+            raise ConfigError(f"encoding must be 'independent' or 'sequential', got {self.encoding!r}")
+        if not (0 < self.alpha < float("inf")):
+            raise ConfigError(f"alpha must be positive and finite, got {self.alpha}")
+        if not (LEAST_TOLERANCE <= self.rank_tolerance < 1):
+            raise ConfigError(f"rank_tolerance must lie in [{LEAST_TOLERANCE}, 1), got {self.rank_tolerance}")
+        if not (0 < self.norm_eps < 1):
+            raise ConfigError(f"norm_eps must lie in (0, 1), got {self.norm_eps}")
+
+    def _check_sites(self) -> None:
+        targets: object = self.target_modules
+        if not isinstance(targets, tuple) or not targets or not all(isinstance(name, str) and name for name in targets):
+            raise ConfigError(f"target_modules must be a tuple of at least one name, got {targets!r}")
+        if len(set(targets)) != len(targets):
+            raise ConfigError(f"target_modules must be distinct, got {targets}")
+        layers: object = self.layers
+        if layers is None:
+            return
+        if not isinstance(layers, tuple) or not layers or not all(_is_whole(layer, 0) for layer in layers):
+            raise ConfigError(f"layers must be None or a tuple of indices from 0, got {layers!r}")
+        if len(set(layers)) != len(layers):
+            raise ConfigError(f"layers must be distinct, got {layers}")
+
+    def _check_sizes(self) -> None:
+        # a chunk of one token carries nothing but its own embedding
+        for name, least in (("key_size", 1), ("value_size", 1), ("rank", 1), ("chunk_tokens", 2)):
             value = getattr(self, name)
-            if not (isinstance(value, int) and value >= 1):
-                raise ConfigError(f"{name} must be a whole number of at least 1, got {value!r}")
+            if not _is_whole(value, least):
+                raise ConfigError(f"{name} must be a whole number of at least {least}, got {value!r}")
         if self.rank > min(self.key_size, self.value_size):
             raise ConfigError(
                 f"rank must be at most min(key_size, value_size) = {min(self.key_size, self.value_size)}, "
                 f"got {self.rank}"
             )
-        if self.layers is not None and (not self.layers or min(self.layers) < 0):
-            raise ConfigError(f"layers must be None or a non-empty tuple of indices from 0, got {self.layers}")
-        if self.chunk_tokens < 2:  # noqa: PLR2004  # a chunk of one token carries nothing but its own embedding
-            raise ConfigError(f"chunk_tokens must be at least 2, got {self.chunk_tokens}")
-        if self.encoding not in ("independent", "sequential"):
-            raise ConfigError(f"encoding must be 'independent' or 'sequential', got {self.encoding!r}")
-        if not (0 < self.alpha < float("inf")):
-            raise ConfigError(f"alpha must be positive and finite, got {self.alpha}")
-        if not (0 <= self.rank_tolerance < 1):
-            raise ConfigError(f"rank_tolerance must lie in [0, 1), got {self.rank_tolerance}")
-        if not (0 < self.norm_eps < 1):
-            raise ConfigError(f"norm_eps must lie in (0, 1), got {self.norm_eps}")
 
     @property
     def scale(self) -> float:
@@ -90,3 +103,7 @@ class GeneratorConfig:
             return cls(**values)  # type: ignore[arg-type]  # the bounds are checked in __post_init__
         except TypeError as error:
             raise ConfigError(f"a field has the wrong type: {error}") from error
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

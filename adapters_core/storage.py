@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 
 from adapters_core.errors import BusyError, StorageError
 
@@ -23,12 +24,14 @@ def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
         replace: whether an existing one is replaced.
 
     Raises:
-        StorageError: the target exists, or a write failed (disk full, no permission).
+        StorageError: the target exists (or is no folder), or a write failed (disk full, no permission).
         BusyError: another process is writing it now.
     """
     with _exclusive(target), _storage_errors(target):
         if target.exists() and not replace:
             raise StorageError(f"{target} exists already: choose another folder, or remove it first")
+        if target.exists() and not target.is_dir():
+            raise StorageError(f"{target} must be a folder to be replaced, it is a file")
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
             yield staging
@@ -85,8 +88,10 @@ def _exclusive(target: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
+        # While the lock is held: whoever then gets hold of the removed file sees that it has no name, and starts over.
+        # The other way round, a third process could make a new file beside one that another already holds.
         lock_path.unlink(missing_ok=True)
+        lock.release()
 
 
 @contextmanager
@@ -96,14 +101,26 @@ def _storage_errors(target: Path) -> Iterator[None]:
     except Timeout:
         raise
     except OSError as error:
-        raise StorageError(f"{target} could not be written: {error.strerror or error}; nothing was left behind") from error
+        raise _not_written(target, error.strerror or str(error)) from error
+    except SafetensorError as error:
+        if not str(error).startswith("Error while serializing"):  # reading: the file is damaged, not the disk full
+            raise
+        raise _not_written(target, str(error)) from error
+
+
+def _not_written(target: Path, reason: str) -> StorageError:
+    return StorageError(f"{target} could not be written: {reason}; nothing was left behind")
 
 
 def _swap(staging: Path, target: Path) -> None:
     old = target.with_name(f".{target.name}-old")
     shutil.rmtree(old, ignore_errors=True)
     target.rename(old)
-    staging.rename(target)
+    try:
+        staging.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
