@@ -36,15 +36,28 @@ class SuiteDocument:
 def read_squad(path: Path) -> tuple[SuiteDocument, ...]:
     """Read a file in SQuAD format (plain, gzip or xz), a paragraph a document.
 
-    Questions marked impossible (SQuAD 2.0) and paragraphs without any other are left out.
-
     Raises:
-        InputError: the file is missing or not in the format (with the place), or an id comes twice.
+        InputError: the file is missing, or as in :func:`parse_squad`.
         IntegrityError: packed bytes are damaged.
         StorageError: the operating system refuses to read.
     """
+    return parse_squad(read_json(path), place=path.name)
+
+
+def parse_squad(data: object, *, place: str) -> tuple[SuiteDocument, ...]:
+    """Documents and questions from JSON data in SQuAD format, a paragraph a document.
+
+    Questions marked impossible (SQuAD 2.0) and paragraphs without any other are left out.
+
+    Args:
+        data: as read from JSON.
+        place: what messages call it.
+
+    Raises:
+        InputError: they are not in the format (with the place), or an id comes twice.
+    """
     documents = []
-    for article in Node(value=read_json(path), place=path.name).field("data").items():
+    for article in Node(value=data, place=place).field("data").items():
         title = article.field("title").text()
         paragraphs = list(article.field("paragraphs").items())
         for index, paragraph in enumerate(paragraphs):
@@ -52,7 +65,7 @@ def read_squad(path: Path) -> tuple[SuiteDocument, ...]:
                 name = f"{title}/{index}" if len(paragraphs) > 1 else title
                 text = paragraph.field("context").text()
                 documents.append(SuiteDocument(name=name, text=text, questions=questions))
-    return _checked(documents, path)
+    return _checked(documents, place)
 
 
 def read_questions(path: Path) -> tuple[Question, ...]:
@@ -112,12 +125,12 @@ def read_conflicts(path: Path) -> tuple[SuiteDocument, ...]:
         SuiteDocument(name=questions[0].id, text=context, questions=tuple(questions))
         for context, questions in by_context.items()
     ]
-    return _checked(documents, path)
+    return _checked(documents, path.name)
 
 
-def _checked(documents: Sequence[SuiteDocument], path: Path) -> tuple[SuiteDocument, ...]:
+def _checked(documents: Sequence[SuiteDocument], place: str) -> tuple[SuiteDocument, ...]:
     if not documents:
-        raise InputError(f"{path.name} must hold at least one question, got none")
+        raise InputError(f"{place} must hold at least one question, got none")
     for kind, names in (
         ("document", [document.name for document in documents]),
         ("question", [question.id for document in documents for question in document.questions]),
@@ -125,6 +138,6 @@ def _checked(documents: Sequence[SuiteDocument], path: Path) -> tuple[SuiteDocum
         seen: set[str] = set()
         for name in names:
             if name in seen:
-                raise InputError(f"{path.name} must name each {kind} once, got {name!r} twice")
+                raise InputError(f"{place} must name each {kind} once, got {name!r} twice")
             seen.add(name)
     return tuple(documents)
