@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-
 from adapters_core.manifest import Manifest, SiteNorms
 from adapters_core.modeling.lora import Pair, Pairs, delta_norms, reduce_rank
 
@@ -28,9 +27,7 @@ class Adapter:
     @property
     def nbytes(self) -> int:
         """Bytes of all factors."""
-        return sum(
-            t.numel() * t.element_size() for pair in self.pairs.values() for t in (pair.a_RI, pair.b_OR)
-        )
+        return sum(t.numel() * t.element_size() for pair in self.pairs.values() for t in (pair.a_RI, pair.b_OR))
 
 
 def reduced(pairs: Pairs, rank: int | None) -> tuple[dict[str, Pair], dict[str, float]]:
@@ -73,5 +70,3 @@ def drift(before: Pairs, after: Pairs) -> dict[str, float]:
         "norm_before": math.sqrt(max(0.0, first)),
         "norm_after": math.sqrt(max(0.0, second)),
     }
-
-

@@ -81,9 +81,7 @@ def state_and_factor(
             state_NKV[members] += weight * torch.einsum("tnk,tnv->nkv", k_1TnK[0].double(), v_1TnV[0].double())
 
         _run(base, generator, chunk, accumulate)
-    factor = truncated_polar(
-        state_NKV, rank=config.rank, tolerance=config.rank_tolerance, dtype=torch.float64
-    )
+    factor = truncated_polar(state_NKV, rank=config.rank, tolerance=config.rank_tolerance, dtype=torch.float64)
     return state_NKV, factor
 
 
@@ -147,9 +145,7 @@ def answer_scores(
 
 
 @torch.no_grad()
-def log_probability(
-    base: BaseModel, generator: Generator, state_NKV: Tensor, *, prefix: Ids, answer: Ids
-) -> float:
+def log_probability(base: BaseModel, generator: Generator, state_NKV: Tensor, *, prefix: Ids, answer: Ids) -> float:
     """Log-probability of an answer, in nats, under the adapter of a state."""
     config = generator.config
     factor = truncated_polar(state_NKV, rank=config.rank, tolerance=config.rank_tolerance)

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from adapters_core.canonical import canonical_bytes
 from adapters_core.config import GeneratorConfig
-from adapters_core.errors import InputError, IntegrityError, MismatchError
+from adapters_core.errors import ConfigError, InputError, IntegrityError, MismatchError
 from adapters_core.modeling.base_model import BaseModel
-from adapters_core.modeling.generator import Generator
+from adapters_core.modeling.generator import Generator, generator_digest
 from adapters_core.storage import atomic_file
 
 FORMAT = "ringi-generator-1"
@@ -66,18 +66,27 @@ def load_generator(path: Path, base: BaseModel, *, any_base: bool = False) -> Ge
         NumericalError: it holds NaN or infinite values.
     """
     metadata, tensors = _read(path)
+    config = _check_digest(path, metadata, tensors)
     if not any_base and metadata["base_digest"] != base.digest:
         raise MismatchError(
             f"{path.name} was made for the base {metadata['base_digest'][:16]}, this one is {base.digest[:16]} "
             f"({base.source}): use the base it was trained on"
         )
-    config = GeneratorConfig.from_json(json.loads(metadata["config"]))
     generator = Generator(config, base).to(base.device)
     generator.to(next(iter(tensors.values())).dtype)
     generator.load_site_tensors(tensors)
-    if (found := generator.digest()) != metadata["digest"]:
-        raise IntegrityError(f"{path.name} must have digest {metadata['digest']}, got {found}: it was changed")
     return generator
+
+
+def _check_digest(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> GeneratorConfig:
+    """The file's configuration, once tensors, configuration and base are what its digest says."""
+    try:
+        config = GeneratorConfig.from_json(json.loads(metadata["config"]))
+    except (ValueError, TypeError, ConfigError) as error:
+        raise IntegrityError(f"{path.name} must hold a generator's configuration: {error}") from error
+    if (found := generator_digest(metadata["base_digest"], config, tensors)) != metadata["digest"]:
+        raise IntegrityError(f"{path.name} must have digest {metadata['digest']}, got {found}: it was changed")
+    return config
 
 
 def _read(path: Path) -> tuple[Mapping[str, str], dict[str, Tensor]]:

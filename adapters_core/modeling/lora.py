@@ -6,7 +6,7 @@ outputs of its linears by forward hooks that live only inside :func:`applied`.
 Shape letters: B batch, T tokens, I = d_in, O = d_out, R = rank, P = adapters resident at once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from adapters_core.errors import InputError, MismatchError
+from adapters_core.errors import InputError, MismatchError, NumericalError
 from adapters_core.modeling.base_model import BaseModel
 
 EXPORT_RANKS = (8, 16, 32, 64, 128, 256)
@@ -29,6 +29,17 @@ class Pair:
     """Down projection, r x d_in."""
     b_OR: Float[Tensor, "d_out r"]
     """Up projection, d_out x r."""
+
+    def __post_init__(self) -> None:
+        """Check that the factors belong together.
+
+        Raises:
+            MismatchError: they are no matrices, or of different ranks.
+        """
+        if not (self.a_RI.ndim == self.b_OR.ndim == 2 and self.a_RI.shape[0] == self.b_OR.shape[1]):  # noqa: PLR2004
+            raise MismatchError(
+                f"a pair must be r x d_in and d_out x r, got {tuple(self.a_RI.shape)} and {tuple(self.b_OR.shape)}"
+            )
 
     @property
     def rank(self) -> int:
@@ -87,7 +98,11 @@ def export_rank(rank: int) -> int:
 
 
 def delta_norms(pair: Pair) -> DeltaNorms:
-    """Norms of a delta from the QR factors of its pair, never from a dense matrix."""
+    """Norms of a delta from the QR factors of its pair, never from a dense matrix.
+
+    Raises:
+        NumericalError: a factor holds NaN or infinite values.
+    """
     _, s_R, _ = _core_svd(pair)[1]
     total = float(s_R.sum())
     if total == 0.0:
@@ -109,6 +124,7 @@ def reduce_rank(pair: Pair, rank: int) -> tuple[Pair, float]:
 
     Raises:
         InputError: the rank is below 1.
+        NumericalError: a factor holds NaN or infinite values.
     """
     if rank < 1:
         raise InputError(f"rank must be at least 1, got {rank}")
@@ -129,31 +145,47 @@ def applied(base: BaseModel, adapters: Pairs | Sequence[Pairs | None]) -> Iterat
         adapters: one adapter for every row of the batch, or one (or None: the bare base) for each row.
 
     Raises:
-        MismatchError: a path is no linear of this base, or a shape does not fit, or the batch has another size.
+        UnknownSiteError: a path is no module of this base.
+        MismatchError: a path is no linear, or a shape does not fit, or the batch has another size.
+        InputError: no rows.
     """
-    rows = None if isinstance(adapters, Mapping) else tuple(adapters)
-    if rows is not None and len({id(r) for r in rows}) == 1:  # one adapter for all rows needs no gathering
-        adapters, rows = rows[0] or {}, None
     handles = []
     try:
-        if rows is None:
-            for path, pair in adapters.items():  # type: ignore[union-attr]  # a mapping here
-                linear = _linear(base, path, pair)
-                fitted = pair.to(dtype=base.dtype, device=base.device)
-                handles.append(linear.register_forward_hook(_single_hook(fitted)))
-        else:
-            for path, stack in _stack(base, rows).items():
-                handles.append(base.module(path).register_forward_hook(stack))
+        for path, hook in _hooks(base, adapters).items():
+            handles.append(base.module(path).register_forward_hook(hook))
         yield
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _single_hook(pair: Pair):  # noqa: ANN202  # torch's hook type is not public
+_Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]
+
+
+def _hooks(base: BaseModel, adapters: Pairs | Sequence[Pairs | None]) -> Mapping[str, _Hook]:
+    if isinstance(adapters, Mapping):
+        return _single(base, adapters, None)
+    rows = tuple(adapters)
+    if not rows:
+        raise InputError("name one adapter (or None) for each row of the batch, got no rows")
+    if len({id(row) for row in rows}) == 1:  # one adapter for all rows needs no gathering
+        return _single(base, rows[0] or {}, len(rows))
+    return _stack(base, rows)
+
+
+def _single(base: BaseModel, pairs: Pairs, rows: int | None) -> dict[str, _Hook]:
+    hooks: dict[str, _Hook] = {}
+    for path, pair in pairs.items():
+        _linear(base, path, pair)
+        hooks[path] = _single_hook(pair.to(dtype=base.dtype, device=base.device), rows)
+    return hooks
+
+
+def _single_hook(pair: Pair, rows: int | None) -> _Hook:
     a_RI, b_OR = pair.a_RI, pair.b_OR
 
-    def add(_module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def add(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        _require_rows(args[0], rows, module)
         return output + nn.functional.linear(nn.functional.linear(args[0], a_RI), b_OR)
 
     return add
@@ -168,17 +200,20 @@ class _RowHook:
 
     def __call__(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
         x_BTI = args[0]
-        if x_BTI.shape[0] != self.a_BIR.shape[0]:
-            raise MismatchError(
-                f"one adapter a row: the batch must have {self.a_BIR.shape[0]} rows, got {x_BTI.shape[0]} "
-                f"in {type(module).__name__}"
-            )
+        _require_rows(x_BTI, self.a_BIR.shape[0], module)
         return output + torch.bmm(torch.bmm(x_BTI, self.a_BIR), self.b_BRO)
 
 
-def _stack(base: BaseModel, rows: Sequence[Pairs | None]) -> dict[str, _RowHook]:
+def _require_rows(x_BTI: Tensor, rows: int | None, module: nn.Module) -> None:
+    if rows is not None and x_BTI.shape[0] != rows:
+        raise MismatchError(
+            f"one adapter a row: the batch must have {rows} rows, got {x_BTI.shape[0]} in {type(module).__name__}"
+        )
+
+
+def _stack(base: BaseModel, rows: Sequence[Pairs | None]) -> dict[str, _Hook]:
     paths = sorted({path for row in rows for path in (row or {})})
-    hooks = {}
+    hooks: dict[str, _Hook] = {}
     for path in paths:
         present = [row[path] for row in rows if row and path in row]
         rank = max(pair.rank for pair in present)
@@ -207,7 +242,9 @@ def _linear(base: BaseModel, path: str, pair: Pair) -> nn.Linear:
 
 def _core_svd(pair: Pair) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]:
     """QR factors of B and of A^T, and the SVD of the small core between them, in float64."""
+    if not (bool(torch.isfinite(pair.a_RI).all()) and bool(torch.isfinite(pair.b_OR).all())):
+        raise NumericalError("the factors of a pair must be finite, they hold NaN or infinite values")
     qb_OR, rb_RR = torch.linalg.qr(pair.b_OR.double())
     qa_IR, ra_RR = torch.linalg.qr(pair.a_RI.double().mT)
-    u_RR, s_R, vt_RR = torch.linalg.svd(rb_RR @ ra_RR.mT)
+    u_RR, s_R, vt_RR = torch.linalg.svd(rb_RR @ ra_RR.mT, full_matrices=False)
     return (qb_OR, qa_IR), (u_RR, s_R, vt_RR)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from adapters_core.canonical import sha256_hex
 from adapters_core.errors import InputError, MismatchError, NumericalError, UnknownChunkError
-from adapters_core.modeling.base_model import tensor_bytes
+from adapters_core.modeling.digests import tensor_bytes
 
 GRID_BITS = 32
 _GRID = 2.0**GRID_BITS
@@ -41,6 +41,16 @@ class ChunkState:
     state_NKV: Float[Tensor, "n k v"]
     """Its sum of key-value outer products, float32, on the grid."""
 
+    def __post_init__(self) -> None:
+        """Check the range, wherever the state came from.
+
+        Raises:
+            NumericalError: it holds NaN, infinite or very large values.
+        """
+        largest = float(self.state_NKV.abs().max()) if self.state_NKV.numel() else 0.0
+        if not largest < CHUNK_LIMIT:
+            raise NumericalError(f"a chunk's state must be finite and below {CHUNK_LIMIT:.0f}, got {largest}")
+
     @classmethod
     def of(cls, state_NKV: Float[Tensor, "n k v"], *, commitment: str, tokens: int) -> "ChunkState":
         """Round a raw state to the grid.
@@ -48,9 +58,6 @@ class ChunkState:
         Raises:
             NumericalError: it holds NaN, infinite or very large values.
         """
-        largest = float(state_NKV.abs().max()) if state_NKV.numel() else 0.0
-        if not largest < CHUNK_LIMIT:
-            raise NumericalError(f"a chunk's state must be finite and below {CHUNK_LIMIT:.0f}, got {largest}")
         grid_NKV = (state_NKV.detach().double() * _GRID).round() / _GRID
         return cls(commitment=commitment, tokens=tokens, state_NKV=grid_NKV.float().cpu())
 
@@ -122,7 +129,7 @@ class State:
             raise MismatchError("decaying states have an order and cannot be merged; replay their chunks instead")
         self._require_shape(other.total_NKV)
         if both := {e.commitment for e in self.entries} & {e.commitment for e in other.entries}:
-            raise MismatchError(f"a chunk counts once, and {len(both)} are in both states, as {sorted(both)[0][:12]}")
+            raise MismatchError(f"a chunk counts once, and {len(both)} are in both states, as {min(both)[:12]}")
         total_NKV = _checked(self.total_NKV + other.total_NKV)
         return replace(self, total_NKV=total_NKV, entries=self.entries + other.entries)
 
@@ -171,5 +178,7 @@ def _fixed(state_NKV: Tensor) -> Tensor:
 
 def _checked(total_NKV: Tensor) -> Tensor:
     if total_NKV.numel() and float(total_NKV.abs().max()) / _GRID >= TOTAL_LIMIT:
-        raise NumericalError(f"a state's entries must stay below {TOTAL_LIMIT:.0f}: this stream is too long or its keys too large")
+        raise NumericalError(
+            f"a state's entries must stay below {TOTAL_LIMIT:.0f}: this stream is too long, or its keys are too large"
+        )
     return total_NKV

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from adapters_core.canonical import file_sha256
 from adapters_core.errors import IntegrityError, MismatchError, StorageError
@@ -134,8 +134,8 @@ def _steps_taken(optimizer: torch.optim.AdamW) -> int:
     return max((int(state["step"]) for state in optimizer.state.values()), default=0)
 
 
-def _moments(generator: Generator, tensors: Mapping[str, Tensor], steps: int) -> dict[nn.Parameter, dict[str, Tensor]]:
-    found: dict[nn.Parameter, dict[str, Tensor]] = {}
+def _moments(generator: Generator, tensors: Mapping[str, Tensor], steps: int) -> dict[Tensor, dict[str, Tensor]]:
+    found: dict[Tensor, dict[str, Tensor]] = {}
     if steps == 0:
         return found  # no step was taken yet: there are no moments
     for name, parameter in generator.named_parameters():
