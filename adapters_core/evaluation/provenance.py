@@ -30,7 +30,7 @@ class Provenance:
     questions: int
     limit: int | None
     seed: int
-    """Of the sample, the bootstrap and fine-tuning."""
+    """Of the sample and the bootstrap."""
     code_version: str
     libraries: Mapping[str, str]
     device: str

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from statistics import fmean
 
 from adapters_core.errors import InputError
+from adapters_core.evaluation.finetuning import FULL_TRAINING, LORA_TRAINING, FineTuning, FullyTuned, LoraTuned
 from adapters_core.evaluation.methods import (
     AdapterCache,
     AdapterSource,
@@ -23,8 +24,8 @@ from adapters_core.evaluation.report import AdaptationRow, QuestionRow, Report
 from adapters_core.evaluation.suites import Suite
 from adapters_core.evaluation.summaries import summarise
 
-METHODS = ("none", "prompt", "adapter", "wrong")
-DEFAULT_METHODS = ("none", "prompt", "adapter", "wrong")
+METHODS = ("none", "prompt", "adapter", "wrong", "lora", "full")
+DEFAULT_METHODS = ("none", "prompt", "adapter", "wrong", "lora", "full")
 Progress = Callable[[int, int, str], None]
 """Called with (questions done, questions in all, what was done): a question counts once for every method."""
 
@@ -41,6 +42,8 @@ def evaluate(
     limit: int | None = None,
     seed: int = 0,
     answers: bool = False,
+    lora: FineTuning = LORA_TRAINING,
+    full: FineTuning = FULL_TRAINING,
     progress: Progress = no_progress,
 ) -> Report:
     """Ask every question under every method.
@@ -53,8 +56,10 @@ def evaluate(
         suite: documents and questions.
         methods: names out of :data:`METHODS`, or methods of your own.
         limit: most questions, drawn document by document by the seed; the control may use any document of the suite.
-        seed: of the sample, the bootstrap and fine-tuning.
+        seed: of the sample and the bootstrap.
         answers: also let the base answer, for F1, exact match and contains (slow: one pass a token).
+        lora: how LoRA is trained on a context.
+        full: how all weights are trained on a context.
         progress: told after each document and method.
 
     Raises:
@@ -63,7 +68,7 @@ def evaluate(
     """
     started, created = time.perf_counter(), datetime.now(UTC)
     asked = sampled(suite, limit, seed)
-    chosen = _methods(core, suite, methods, seed)
+    chosen = choose_methods(core, suite, methods, seed=seed, lora=lora, full=full)
     tally = _Tally(total=asked.question_count * len(chosen), answers=answers, progress=progress)
     for document in asked.documents:
         for method in chosen:
@@ -84,7 +89,20 @@ def evaluate(
     )
 
 
-def _methods(core: AdapterSource, suite: Suite, asked: Sequence[str | Method], seed: int) -> tuple[Method, ...]:
+def choose_methods(
+    core: AdapterSource,
+    suite: Suite,
+    asked: Sequence[str | Method],
+    *,
+    seed: int = 0,
+    lora: FineTuning = LORA_TRAINING,
+    full: FineTuning = FULL_TRAINING,
+) -> tuple[Method, ...]:
+    """Methods by name, ``wrong`` put right after ``adapter`` where it is missing; arguments as in :func:`evaluate`.
+
+    Raises:
+        InputError: an unknown or repeated method, or a single document where a control is needed.
+    """
     names = [method if isinstance(method, str) else method.name for method in asked]
     if not names or len(set(names)) != len(names):
         raise InputError(f"methods must be distinct and at least one, got {names}")
@@ -97,6 +115,8 @@ def _methods(core: AdapterSource, suite: Suite, asked: Sequence[str | Method], s
         "prompt": lambda: InPrompt(base=core.base),
         "adapter": lambda: GeneratedAdapter(cache=cache),
         "wrong": lambda: GeneratedAdapter(cache=cache, name="wrong", stand_ins=derangement(suite.documents)),
+        "lora": lambda: LoraTuned(base=core.base, training=lora),
+        "full": lambda: FullyTuned(base=core.base, training=full),
     }
     if unknown := [m for m in wanted if isinstance(m, str) and m not in makers]:
         raise InputError(f"methods must be among {', '.join(makers)}, got {', '.join(map(str, unknown))}")

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from adapters_core.errors import InputError, IntegrityError
+from adapters_core.evaluation.finetuning import FineTuning
 from adapters_core.evaluation.intervals import Interval
 from adapters_core.evaluation.methods import Adapted
 from adapters_core.evaluation.provenance import sampled
 from adapters_core.evaluation.question_files import Question, SuiteDocument
 from adapters_core.evaluation.report import UNDEFINED, Report
-from adapters_core.evaluation.runner import evaluate
+from adapters_core.evaluation.runner import METHODS, evaluate
 from adapters_core.modeling.base_model import BaseModel
 from adapters_core.modeling.digests import digest_tensors
 from tests.tiny_suite import tiny_core, tiny_suite
@@ -96,6 +97,20 @@ def test_the_same_seed_gives_the_same_numbers(report: Report) -> None:
     assert again.questions == report.questions
     assert [summary.nll for summary in again.methods] == [summary.nll for summary in report.methods]
     assert [row.adapter for row in again.adaptations] == [row.adapter for row in report.adaptations]
+
+
+def test_fine_tuning_is_measured_beside_the_adapter() -> None:
+    training = FineTuning(steps=2, learning_rate=1e-3)
+    before = digest_tensors(CORE.base.model.named_parameters())
+
+    found = evaluate(CORE, SUITE, METHODS, limit=2, lora=training, full=training)
+
+    assert [summary.method for summary in found.methods] == list(METHODS)
+    for method in ("lora", "full"):
+        assert found.summary(method).adapt_seconds > 0
+        assert found.summary(method).specific_recovery is None
+        assert found.summary(method).nll.value != found.summary("none").nll.value
+    assert digest_tensors(CORE.base.model.named_parameters()) == before
 
 
 def test_recovery_is_what_the_definition_says() -> None:
