@@ -98,8 +98,7 @@ class GenerationCore:
             ContextError: the context is empty, too short or over the limit.
             NumericalError: the generator's weights are damaged.
         """
-        prepared = self.prepare(documents, key=key, decay=decay)
-        return self._advance(prepared, self._encode_next, progress, batched=False)
+        return self.complete(self.prepare(documents, key=key, decay=decay), progress=progress)
 
     def extend(
         self, session: Session, documents: Sequence[Document], *, progress: ProgressCallback = no_progress
@@ -112,7 +111,7 @@ class GenerationCore:
             MismatchError: the session is of another base or generator, or holds one of these chunks already.
             ContextError: as in :meth:`generate`.
         """
-        return self._advance(self.prepare(documents, session=session), self._encode_next, progress, batched=False)
+        return self.complete(self.prepare(documents, session=session), progress=progress)
 
     def erase(self, session: Session, commitments: Sequence[str]) -> Session:
         """Take chunks away: the new adapter is bit for bit the one that never saw them.
@@ -183,14 +182,28 @@ class GenerationCore:
             raise MismatchError(f"{len(twice)} of these chunks are in the session already: a chunk counts once")
         return Prepared(line=line, named=named, started=started)
 
-    def complete(self, prepared: "Prepared", states_NKV: Sequence[Tensor]) -> Session:
-        """The second half, from the chunks' states of :meth:`encode_many`; the manifest says it was batched.
+    def complete(
+        self,
+        prepared: "Prepared",
+        states_NKV: Sequence[Tensor] | None = None,
+        *,
+        progress: ProgressCallback = no_progress,
+    ) -> Session:
+        """The second half of generating, or of extending.
+
+        Args:
+            prepared: the first half.
+            states_NKV: the chunks' states of :meth:`encode_many` (the manifest then says that they were batched);
+                None: encode them now, one by one.
+            progress: told after each chunk.
 
         Raises:
             NumericalError: as in :meth:`generate`.
         """
+        if states_NKV is None:
+            return self._advance(prepared, self._encode_next, progress, batched=False)
         encoded = iter(states_NKV)
-        return self._advance(prepared, lambda _state, _chunk: next(encoded), no_progress, batched=True)
+        return self._advance(prepared, lambda _state, _chunk: next(encoded), progress, batched=True)
 
     @torch.no_grad()
     def encode(self, token_ids: Sequence[int]) -> Tensor:
