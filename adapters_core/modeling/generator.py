@@ -13,7 +13,7 @@ Shape letters: N sites, n sites of one target, D hidden size, I = d_in, O = d_ou
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -71,6 +71,7 @@ class Generator(nn.Module):
         self.norm_ND.fill_(1.0)
         for tensor in self.output_nOV.values():
             tensor.zero_()
+        self._fused.clear()
 
     def key_value_weight(self, layer: int, dtype: torch.dtype) -> Float[Tensor, "rows hidden"]:
         """The fused key and value projections of a layer's sites with the norm's weight folded in.
@@ -95,6 +96,19 @@ class Generator(nn.Module):
         """Stop training for good: no gradients, and what is derived from the weights is computed once and kept."""
         self.requires_grad_(requires_grad=False)
         self._frozen = True
+        return self
+
+    def requires_grad_(self, requires_grad: bool = True) -> "Generator":  # noqa: FBT001, FBT002  # torch's signature
+        """As torch's; turning gradients on ends what :meth:`freeze` began."""
+        if requires_grad:
+            self._frozen = False
+            self._fused.clear()
+        super().requires_grad_(requires_grad)
+        return self
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Generator":  # noqa: FBT001, FBT002
+        self._fused.clear()  # derived weights do not move to another device or dtype with the others
+        super()._apply(fn, recurse)
         return self
 
     def members(self, layer: int) -> list[int]:
@@ -155,6 +169,7 @@ class Generator(nn.Module):
                 raise NumericalError(f"{name} must be finite, it holds NaN or infinite values")
         for name, target in wanted.items():
             target.copy_(tensors[name])
+        self._fused.clear()
 
     def digest(self) -> str:
         """Digest of the trained tensors as held now (dtype included), the configuration and the base they are for."""

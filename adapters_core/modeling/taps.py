@@ -8,7 +8,7 @@ Shape letters: B rows, T tokens, N sites, n sites of a layer, D hidden, M = n (R
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -66,11 +66,8 @@ def tap(
     consumer: Consumer,
 ) -> None:
     """Run the base over a batch and hand every layer's keys and values to a consumer, layer by layer."""
-    with _tapped(base, generator, mask_BT, consumer):
-        try:
-            base.body(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False)
-        except _StopForward:
-            pass
+    with _tapped(base, generator, mask_BT, consumer), suppress(_StopForward):
+        base.body(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False)
 
 
 @contextmanager
