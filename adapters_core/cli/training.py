@@ -108,12 +108,12 @@ def _training_run(
 ) -> "TrainingRun":
     import torch
 
-    from adapters_core.data.examples import question_example
+    from adapters_core.data.examples import document_examples
     from adapters_core.training.loop import TrainingRun
     from adapters_core.training.rows import RowSource
 
     rows = RowSource(
-        base.require_tokenizer(), chosen.settings, passages=passages, question_examples=question_example
+        base.require_tokenizer(), chosen.settings, passages=passages, question_examples=document_examples
     )
     return TrainingRun(
         base=base,

@@ -46,12 +46,14 @@ class Sequences:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingBatch:
-    """Rows of one objective, padded; every row has the same number of chunks."""
+    """Rows of one objective, padded; every context has the same number of chunks, and is encoded once."""
 
     objective: str
     chunks_per_row: int
     context: Sequences
-    """B * C rows, the chunks of row b at b * C .. b * C + C - 1."""
+    """X * C rows for X distinct contexts, the chunks of context x at x * C .. x * C + C - 1."""
+    context_of_row: tuple[int, ...]
+    """For each of the B rows, its context 0..X - 1: questions on one document share it."""
     target: Sequences
     teacher: Sequences | None
 
@@ -74,11 +76,13 @@ def collate(rows: Sequence[TrainingRow], pad_id: int) -> TrainingBatch:
         raise InputError("rows of a batch must share objective, number of chunks and whether there is a teacher")
     if any(not row.prefix or not row.answer or not all(row.chunks) for row in rows):
         raise InputError("every row needs chunks, a prefix and an answer of at least one token each")
+    contexts = list(dict.fromkeys(row.chunks for row in rows))
     teachers = [row.teacher_prefix + row.answer for row in rows if row.teacher_prefix is not None]
     return TrainingBatch(
         objective=rows[0].objective,
         chunks_per_row=len(rows[0].chunks),
-        context=pad_sequences([chunk for row in rows for chunk in row.chunks], None, pad_id),
+        context=pad_sequences([chunk for chunks in contexts for chunk in chunks], None, pad_id),
+        context_of_row=tuple(contexts.index(row.chunks) for row in rows),
         target=pad_sequences([row.prefix + row.answer for row in rows], [len(row.answer) for row in rows], pad_id),
         teacher=pad_sequences(teachers, [len(row.answer) for row in rows], pad_id) if teachers else None,
     )

@@ -55,32 +55,32 @@ class AdaptedLoss(nn.Module):
         base = self._base[0]
         # The base computes in its own dtype and the state in float32, whatever a launcher's mixed precision says.
         with torch.autocast(base.device.type, enabled=False):
-            matrix_BNKV = self._matrix(batch)
-            with folded(base, self.generator, matrix_BNKV):
+            matrix_XNKV = self._matrix(batch)
+            with folded(base, self.generator, matrix_XNKV[list(batch.context_of_row)]):
                 logits_PW = predicted_logits(base, batch.target)
             return _parts(base, batch, logits_PW)
 
     @torch.no_grad()
     def controls(self, batch: TrainingBatch) -> tuple[float, float]:
-        """Cross-entropy (nats per token) with the adapter of the next row's context, and with no adapter."""
+        """Cross-entropy (nats per token) with the adapter of the batch's next context, and with no adapter."""
         base = self._base[0]
-        with folded(base, self.generator, self._matrix(batch).roll(1, dims=0)):
+        with folded(base, self.generator, self._matrix(batch).roll(1, dims=0)[list(batch.context_of_row)]):
             wrong = _cross_entropy(batch, predicted_logits(base, batch.target))
         none = _cross_entropy(batch, predicted_logits(base, batch.target))
         return float(wrong), float(none)
 
     def _matrix(self, batch: TrainingBatch) -> Tensor:
-        """M of every row: chunks encoded by the bare base, or each under the adapter of those before it."""
+        """M of every context: chunks encoded by the bare base, or each under the adapter of those before it."""
         base, generator, chunks = self._base[0], self.generator, batch.chunks_per_row
-        ids_BCT, mask_BCT = (t.unflatten(0, (-1, chunks)) for t in (batch.context.ids_BT, batch.context.mask_BT))
+        ids_XCT, mask_XCT = (t.unflatten(0, (-1, chunks)) for t in (batch.context.ids_BT, batch.context.mask_BT))
         if generator.config.encoding == "independent" or chunks == 1:
             states = encode(base, generator, batch.context.ids_BT, _mask(batch.context))
             return normalised(generator, states.unflatten(0, (-1, chunks)).sum(1))
-        state_BNKV = encode(base, generator, ids_BCT[:, 0], mask_BCT[:, 0])
+        state_XNKV = encode(base, generator, ids_XCT[:, 0], mask_XCT[:, 0])
         for chunk in range(1, chunks):
-            with folded(base, generator, normalised(generator, state_BNKV)):
-                state_BNKV = state_BNKV + encode(base, generator, ids_BCT[:, chunk], mask_BCT[:, chunk])
-        return normalised(generator, state_BNKV)
+            with folded(base, generator, normalised(generator, state_XNKV)):
+                state_XNKV = state_XNKV + encode(base, generator, ids_XCT[:, chunk], mask_XCT[:, chunk])
+        return normalised(generator, state_XNKV)
 
 
 def predicted_logits(base: BaseModel, sequences: Sequences) -> Tensor:

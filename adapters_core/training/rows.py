@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from adapters_core.data.batching import TrainingRow
+from adapters_core.data.batching import Ids, TrainingRow
 from adapters_core.data.prompts import answer_ids, prompted_ids, question_ids, text_ids
 from adapters_core.errors import InputError
 from adapters_core.training.settings import OBJECTIVES, TrainingSettings
@@ -48,7 +48,7 @@ class RowSource:
         settings: TrainingSettings,
         *,
         passages: Iterable[Passage],
-        question_examples: Callable[[int], QuestionExample] | None = None,
+        question_examples: Callable[[int], Sequence[QuestionExample]] | None = None,
     ) -> None:
         """Index the passages; short ones of a source are read on into the next of that source.
 
@@ -56,7 +56,7 @@ class RowSource:
             tokenizer: the base's.
             settings: of the run.
             passages: texts for reconstruction, completion and unrelated rows.
-            question_examples: the example of an index, for question rows.
+            question_examples: the examples on the document of an index, for question rows.
 
         Raises:
             InputError: an objective of the mixture has nothing to draw from.
@@ -95,8 +95,7 @@ class RowSource:
         tokens = rng.choice(self.settings.context_tokens)
         chunks = rng.choice(self.settings.chunks_per_row)
         if name == "question":
-            # a question keeps its whole context as one chunk: cutting it could cut the answer
-            return [self._question(rng.randrange(2**48)) for _ in range(rows or self.settings.batch_rows)]
+            return self._questions(rng, max(2, (rows or self.settings.batch_rows) // 2))
         return [self._text_row(name, rng, tokens, chunks) for _ in range(rows or self.settings.batch_rows)]
 
     def _text_row(self, objective: str, rng: random.Random, tokens: int, chunks: int) -> TrainingRow:
@@ -122,11 +121,26 @@ class RowSource:
             teacher = prefix
         return TrainingRow(objective=objective, chunks=context, prefix=prefix, answer=answer, teacher_prefix=teacher)
 
-    def _question(self, index: int) -> TrainingRow:
+    def _questions(self, rng: random.Random, documents: int) -> list[TrainingRow]:
+        """Rows on several documents, those of a document in a row; a document is one chunk, cut nowhere."""
+        rows: list[TrainingRow] = []
+        for _ in range(documents):
+            ids, examples = self._document(rng)
+            rows += [self._question(ids, example) for example in examples[: self.settings.questions_per_document]]
+        return rows
+
+    def _document(self, rng: random.Random) -> tuple[Ids, Sequence[QuestionExample]]:
+        """A document that is short enough, and the questions on it."""
         if self.question_examples is None:
             raise InputError("no question examples were given")
-        example = self.question_examples(index)
-        ids = text_ids(self.tokenizer, example.context)
+        for _ in range(_TRIES):
+            examples = self.question_examples(rng.randrange(2**48))
+            ids = text_ids(self.tokenizer, examples[0].context)
+            if len(ids) <= self.settings.question_context_tokens:
+                return ids, examples
+        raise InputError(f"no document of {_TRIES} has at most {self.settings.question_context_tokens} tokens")
+
+    def _question(self, ids: Ids, example: QuestionExample) -> TrainingRow:
         teacher = None
         if shares_teacher(self.settings, "question"):
             teacher = prompted_ids(self.tokenizer, example.context, example.question)

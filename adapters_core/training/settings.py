@@ -55,6 +55,10 @@ class TrainingSettings:
     """Numbers of chunks drawn from, one a batch."""
     target_tokens: int = 128
     """Most target tokens of reconstruction and completion rows."""
+    questions_per_document: int = 4
+    """Most questions asked of one document in a batch; a question batch has half as many documents as rows."""
+    question_context_tokens: int = 512
+    """Longest document that questions are asked of."""
     max_steps: int = 1000
     """Steps after which the run ends."""
     time_limit_s: float | None = None
@@ -100,6 +104,8 @@ class TrainingSettings:
             **dict.fromkeys(("batch_rows", "accumulation", "max_steps", "validate_every", "validation_rows"), 1),
             "warmup_steps": 0,
             "target_tokens": 2,  # one is read, the next predicted
+            "questions_per_document": 1,
+            "question_context_tokens": 2,
         }
         for name, bound in least.items():
             if getattr(self, name) < bound:
