@@ -147,6 +147,8 @@ class DecodingBatch:
     def steps(self, limit: int | None, *, interrupted: Callable[[], bool]) -> int:
         """Decode until a row ends, the limit (None: no limit) is reached or interrupted; gives the steps taken."""
         taken = 0
+        if not self._rows:
+            return taken
         with applied(self._base, [row.prompt.pairs for row in self._rows]):
             while (limit is None or taken < limit) and not any(row.finished or row.cancelled for row in self._rows):
                 self._step()
