@@ -108,7 +108,7 @@ class Generator(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Generator":  # noqa: FBT001, FBT002
         self._fused.clear()  # derived weights do not move to another device or dtype with the others
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
     def members(self, layer: int) -> list[int]:
