@@ -1,6 +1,7 @@
 """Suites: documents with questions whose gold answers are known. For evaluation only, never to train on."""
 
 import random
+import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +16,14 @@ from adapters_core.evaluation.question_files import (
 )
 
 __all__ = [
+    "EXAMPLES",
     "FICTIONAL",
+    "NEUTRAL",
     "UNRELATED",
     "Question",
     "Suite",
     "SuiteDocument",
+    "find_examples",
     "load_suite",
     "read_conflicts",
     "read_questions",
@@ -27,10 +31,20 @@ __all__ = [
     "read_unrelated",
 ]
 
-FICTIONAL = Path(__file__).resolve().parents[2] / "examples" / "fictional.json"
-"""The suite of our own, in the repository."""
-UNRELATED = FICTIONAL.with_name("unrelated.json")
+
+def find_examples(package: Path, data: Path) -> Path:
+    """The folder of examples: beside the package in a checkout, under ``share`` where a wheel is installed."""
+    beside = package.parent / "examples"
+    return beside if (beside / "fictional.json").is_file() else data / "share" / "ringi" / "examples"
+
+
+EXAMPLES = find_examples(Path(__file__).resolve().parents[1], Path(sysconfig.get_path("data")))
+FICTIONAL = EXAMPLES / "fictional.json"
+"""The suite of our own."""
+UNRELATED = EXAMPLES / "unrelated.json"
 """General questions that no document answers: what an adapter must not break."""
+NEUTRAL = EXAMPLES / "neutral.txt"
+"""General English prose, on which an adapter should change nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +116,6 @@ def load_suite(
 def _read(spec: str) -> tuple[str, tuple[SuiteDocument, ...]]:
     name, _, path = spec.partition(":")
     if spec == "fictional":
-        if not FICTIONAL.is_file():
-            raise InputError("the fictional suite comes with the repository, not with the wheel: use squad:PATH")
         return name, read_squad(FICTIONAL)
     readers = {"squad": read_squad, "conflicts": read_conflicts}
     if name not in readers or not path:

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters_core.errors import InputError, IntegrityError, RingiError
-from adapters_core.evaluation.suites import Question, Suite, load_suite, read_conflicts, read_squad, read_unrelated
+from adapters_core.evaluation.suites import (
+    EXAMPLES,
+    NEUTRAL,
+    Question,
+    Suite,
+    find_examples,
+    load_suite,
+    read_conflicts,
+    read_squad,
+    read_unrelated,
+)
 
 
 def squad(**changes: Any) -> dict[str, Any]:
@@ -191,3 +201,13 @@ def test_unrelated_questions_have_answers() -> None:
 
     assert len(questions) >= 20
     assert all(question.answers for question in questions)
+
+
+def test_examples_are_found_in_a_checkout_and_in_an_installed_wheel(tmp_path: Path) -> None:
+    package, data = tmp_path / "lib" / "adapters_core", tmp_path / "prefix"
+    (tmp_path / "lib" / "examples").mkdir(parents=True)
+
+    assert find_examples(package, data) == data / "share" / "ringi" / "examples"
+    (tmp_path / "lib" / "examples" / "fictional.json").write_text("{}")
+    assert find_examples(package, data) == tmp_path / "lib" / "examples"
+    assert {file.name for file in EXAMPLES.iterdir()} >= {"fictional.json", "unrelated.json", "contexts", NEUTRAL.name}
