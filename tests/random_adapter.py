@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from adapters_core.export.pair_rules import spectral_norm
 from adapters_core.modeling.base_model import BaseModel
 from adapters_core.modeling.lora import Pair, Pairs, applied
 from tests.tiny_model import VOCABULARY
@@ -25,8 +26,8 @@ def random_pairs(
     for site in base.sites(targets, layers):
         a_RI = torch.randn(rank, site.d_in, generator=rng) / site.d_in**0.5
         b_OR = torch.randn(site.d_out, rank, generator=rng) / site.d_out**0.5
-        norm = torch.linalg.matrix_norm(base.module(site.path).get_parameter("weight").float(), ord=2)
-        pairs[site.path] = Pair(a_RI=a_RI, b_OR=b_OR * (size * float(norm)))
+        norm = spectral_norm(base.module(site.path).get_parameter("weight"))
+        pairs[site.path] = Pair(a_RI=a_RI, b_OR=b_OR * (size * norm))
     return pairs
 
 
