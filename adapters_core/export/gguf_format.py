@@ -109,6 +109,8 @@ def write_gguf_lora(path: Path, pairs: Pairs, base: BaseModel, *, dtype: torch.d
 def read_gguf_lora(path: Path, base: BaseModel) -> dict[str, Pair]:
     """Read an adapter that was written for llama.cpp, ours or another's.
 
+    For files at hand, not for uploads: gguf's reader believes the counts in a header, so a forged one can keep it busy.
+
     Raises:
         InputError: no such file.
         UnsupportedModelError: the layout of the base's architecture is not known.
