@@ -31,11 +31,11 @@ from adapters_core.manifest import (
     Manifest,
     Observation,
 )
-from adapters_core.modeling.adapter import Adapter, drift, reduced, site_norms
+from adapters_core.modeling.adapter import Adapter, drift, reduced, site_norms, spectral_norms
 from adapters_core.modeling.base_model import BaseModel
 from adapters_core.modeling.generator import Generator
 from adapters_core.modeling.generator_file import load_generator
-from adapters_core.modeling.lora import applied
+from adapters_core.modeling.lora import Pair, applied
 from adapters_core.modeling.state import ChunkState, State
 from adapters_core.modeling.taps import encode
 from adapters_core.versions import code_version, library_versions
@@ -211,6 +211,11 @@ class GenerationCore:
         ids_1T = torch.tensor([token_ids], device=self.base.device)
         return encode(self.base, self.generator, ids_1T)[0]
 
+    def pairs_of(self, chunks: Sequence[Sequence[int]]) -> dict[str, Pair]:
+        """The pairs of chunks of token ids and nothing else: no commitments, norms or manifest (for measuring)."""
+        total_NKV = torch.stack([self.encode(token_ids) for token_ids in chunks]).sum(0)
+        return self.generator.pairs(total_NKV)
+
     @torch.no_grad()
     def encode_many(self, chunks: Sequence[Sequence[int]]) -> list[Tensor]:
         """States of chunks of any contexts in one padded pass: each N x K x V, float32.
@@ -256,7 +261,13 @@ class GenerationCore:
     def _finish(
         self, line: "_Line", added: tuple[ChunkRecord, ...], erased: tuple[str, ...], started: float, *, batched: bool
     ) -> Session:
-        pairs, lost = reduced(self.generator.pairs(self._value(line.state)), self.limits.rank)
+        factor = self.generator.polar(self._value(line.state))
+        pairs = self.generator.fold(factor)
+        if self.limits.rank is None or self.limits.rank >= self.generator.config.rank:
+            norms = spectral_norms(self.generator.spectra(factor))
+        else:
+            pairs, lost = reduced(pairs, self.limits.rank)
+            norms = site_norms(pairs, lost)
         pairs = {path: pair.to(dtype=torch.float32, device=torch.device("cpu")) for path, pair in pairs.items()}
         identity = Identity(
             base=self._base_record(),
@@ -271,7 +282,7 @@ class GenerationCore:
             state_sha256=line.state.sha256(),
             weights_sha256=sha256_hex(weights_bytes(pairs)),
             rank=uniform_rank(pairs),
-            norms=site_norms(pairs, lost),
+            norms=norms,
             drift=drift(line.parent.pairs, pairs) if line.parent else None,
         )
         observation = Observation(

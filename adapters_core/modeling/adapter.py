@@ -7,8 +7,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from torch import Tensor
+
 from adapters_core.manifest import Manifest, SiteNorms
-from adapters_core.modeling.lora import Pair, Pairs, delta_norms, reduce_rank
+from adapters_core.modeling.lora import Pair, Pairs, delta_norms, norms_of, reduce_rank
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,6 +47,11 @@ def reduced(pairs: Pairs, rank: int | None) -> tuple[dict[str, Pair], dict[str, 
 def site_norms(pairs: Pairs, lost: Mapping[str, float]) -> dict[str, SiteNorms]:
     """Norms of every site, from the factors."""
     return {path: SiteNorms(**asdict(delta_norms(pair)), lost=lost[path]) for path, pair in sorted(pairs.items())}
+
+
+def spectral_norms(spectra: Mapping[str, Tensor]) -> dict[str, SiteNorms]:
+    """Norms of every site, from the singular values of its delta (nothing lost to rank reduction)."""
+    return {path: SiteNorms(**asdict(norms_of(s_R)), lost=0.0) for path, s_R in sorted(spectra.items())}
 
 
 def inner_product(first: Pair, second: Pair) -> float:

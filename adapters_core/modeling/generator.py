@@ -50,6 +50,7 @@ class Generator(nn.Module):
         self.groups = _group_by_target(self.sites)
         self._frozen = False
         self._fused: dict[tuple[int, torch.dtype], Tensor] = {}
+        self._triangle_cache: dict[str, tuple[Tensor, Tensor]] = {}
         count, hidden = len(self.sites), base.hidden_size
         self.norm_ND = nn.Parameter(torch.ones(count, hidden))
         self.key_NKD = nn.Parameter(torch.empty(count, config.key_size, hidden))
@@ -125,7 +126,15 @@ class Generator(nn.Module):
         Raises:
             NumericalError: the state or a trained tensor holds NaN or infinite values.
         """
-        factor = self.polar(state_NKV)
+        return self.fold(self.polar(state_NKV))
+
+    @torch.no_grad()
+    def fold(self, factor: PolarFactor) -> dict[str, Pair]:
+        """The pairs of a normalised state: A = U_r^T input, B = scale * output V_r.
+
+        Raises:
+            NumericalError: a trained tensor holds NaN or infinite values.
+        """
         pairs: dict[str, Pair] = {}
         for target, members in self.groups.items():
             a_nRI = factor.u_KR[members].mT @ self.input_nKI[target].float()
@@ -133,8 +142,36 @@ class Generator(nn.Module):
             if not (bool(torch.isfinite(a_nRI).all()) and bool(torch.isfinite(b_nOR).all())):
                 raise NumericalError(f"the pairs of {target!r} must be finite: the generator's weights are damaged")
             for row, index in enumerate(members):
-                pairs[self.sites[index].path] = Pair(a_RI=a_nRI[row].detach(), b_OR=b_nOR[row].detach())
+                pairs[self.sites[index].path] = Pair(a_RI=a_nRI[row], b_OR=b_nOR[row])
         return pairs
+
+    @torch.no_grad()
+    def spectra(self, factor: PolarFactor) -> dict[str, Tensor]:
+        """Singular values of every site's delta, largest first, float64, by module path.
+
+        With ``output = Q_o R_o`` and ``input^T = Q_i R_i`` (once for a frozen generator) the delta
+        ``scale * Q_o (R_o V U^T R_i^T) Q_i^T`` has the singular values of the small product in the brackets; they are
+        the roots of the eigenvalues of its Gram matrix.
+        """
+        spectra: dict[str, Tensor] = {}
+        for target, members in self.groups.items():
+            ro_nXV, ri_nXK = self._triangles(target)
+            left_nXR = self.config.scale * (ro_nXV @ factor.v_VR[members].double())
+            core_nXX = left_nXR @ (ri_nXK @ factor.u_KR[members].double()).mT
+            squares_nX = torch.linalg.eigvalsh(core_nXX.mT @ core_nXX).flip(-1).clamp(min=0)
+            for row, index in enumerate(members):
+                spectra[self.sites[index].path] = squares_nX[row].sqrt()
+        return spectra
+
+    def _triangles(self, target: str) -> tuple[Tensor, Tensor]:
+        """R factors of ``output`` and of ``input^T`` of a target's sites, float64."""
+        if target in self._triangle_cache:
+            return self._triangle_cache[target]
+        ro_nXV = torch.linalg.qr(self.output_nOV[target].double(), mode="r").R
+        ri_nXK = torch.linalg.qr(self.input_nKI[target].double().mT, mode="r").R
+        if self._frozen:
+            self._triangle_cache[target] = (ro_nXV, ri_nXK)
+        return ro_nXV, ri_nXK
 
     def named_site_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """The trained tensors under their stored names ``layers.<l>.<target>.<norm|key|value|input|output>``."""

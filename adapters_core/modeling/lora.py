@@ -104,6 +104,11 @@ def delta_norms(pair: Pair) -> DeltaNorms:
         NumericalError: a factor holds NaN or infinite values.
     """
     _, s_R, _ = _core_svd(pair)[1]
+    return norms_of(s_R)
+
+
+def norms_of(s_R: Float[Tensor, "r"]) -> DeltaNorms:
+    """Norms of a delta from its singular values, largest first."""
     total = float(s_R.sum())
     if total == 0.0:
         return DeltaNorms(frobenius=0.0, spectral=0.0, effective_rank=0.0, spectral_gap=None)
@@ -113,7 +118,7 @@ def delta_norms(pair: Pair) -> DeltaNorms:
         frobenius=float(s_R.norm()),
         spectral=float(s_R[0]),
         effective_rank=float(torch.exp(-(p_R * p_R.log()).sum())),
-        spectral_gap=float(s_R[0]) / second if second > float(s_R[0]) * 1e-12 else None,
+        spectral_gap=float(s_R[0]) / second if second > float(s_R[0]) * 1e-7 else None,
     )
 
 
