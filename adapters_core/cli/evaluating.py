@@ -1,1 +1,166 @@
-"""evaluate, conform, bench."""
+"""evaluate: what adapters change, beside the alternatives and the control."""
+
+import argparse
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapters_core.cli.options import add_json_option, add_model_options, command, load_core_of, positive
+from adapters_core.cli.output import evaluation_bar, notes, print_json, results
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from adapters_core.evaluation.cost import Cost
+    from adapters_core.evaluation.perplexity import Perplexity
+    from adapters_core.evaluation.report import Report
+    from adapters_core.evaluation.retention import Retention
+    from adapters_core.evaluation.suites import Suite
+    from adapters_core.pipeline import GenerationCore
+
+MEASURES = ("retention", "cost", "perplexity")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """All that one evaluation measured."""
+
+    report: "Report"
+    retention: "Retention | None"
+    cost: "Cost | None"
+    perplexity: "Perplexity | None"
+
+    def to_json(self) -> dict[str, object]:
+        """As plain JSON data; what was not measured is null."""
+        return {
+            "report": self.report.to_json(),
+            **{name: asdict(part) if (part := getattr(self, name)) is not None else None for name in MEASURES},
+        }
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the command."""
+    evaluate = command(
+        commands,
+        "evaluate",
+        summary="measure adapters against no context, the context in the prompt, fine-tuning and a wrong document",
+        examples=(
+            "  ringi evaluate --suite fictional --limit 60\n"
+            "  ringi evaluate --suite squad:dev-v1.1.json --methods none,prompt,adapter,wrong --limit 300 --json\n"
+            "  ringi evaluate --suite fictional --methods none,prompt,lora,full,adapter,wrong --answers --out var/report"
+        ),
+    )
+    evaluate.add_argument("--suite", default="fictional", help="fictional, squad:PATH or conflicts:PATH")
+    evaluate.add_argument("--methods", default="none,prompt,adapter,wrong", help="out of none,prompt,lora,full,adapter,wrong")
+    evaluate.add_argument("--limit", type=positive, default=60, help="most questions")
+    evaluate.add_argument("--answers", action="store_true", help="also let the base answer (F1, EM, contains; slow)")
+    evaluate.add_argument("--measure", default="retention,cost", help="also measure: retention,cost,perplexity; or none")
+    evaluate.add_argument("--measure-documents", type=positive, default=4, help="documents these are measured on")
+    evaluate.add_argument("--seed", type=int, default=0, help="of the sample and the bootstrap")
+    evaluate.add_argument("--out", type=Path, default=None, metavar="DIR", help="write report.json, report.md and charts")
+    add_model_options(evaluate)
+    add_json_option(evaluate)
+    evaluate.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, print the tables, write the charts."""
+    from adapters_core.errors import InputError
+    from adapters_core.evaluation.suites import load_suite
+
+    measures = tuple(name for name in args.measure.split(",") if name not in ("", "none"))
+    if unknown := sorted(set(measures) - set(MEASURES)):
+        raise InputError(f"--measure must be out of {', '.join(MEASURES)} or none, got {', '.join(unknown)}")
+    suite = load_suite(args.suite)
+    core = load_core_of(args)
+    findings = measure(
+        core,
+        suite,
+        args.methods.split(","),
+        limit=args.limit,
+        seed=args.seed,
+        answers=args.answers,
+        measures=measures,
+        measure_documents=args.measure_documents,
+    )
+    if args.out is not None:
+        write(findings, args.out)
+        notes.print(f"written to {args.out}: report.json, report.md and charts (SVG)")
+    if args.json:
+        print_json(findings.to_json())
+    else:
+        show(findings)
+    return 0
+
+
+def measure(
+    core: "GenerationCore",
+    suite: "Suite",
+    methods: "Sequence[str]",
+    *,
+    limit: int | None,
+    seed: int = 0,
+    answers: bool = False,
+    measures: "Sequence[str]" = (),
+    measure_documents: int = 4,
+) -> Findings:
+    """Everything asked for, with progress on standard error."""
+    from adapters_core.data.documents import Document
+    from adapters_core.evaluation.cost import measure_cost
+    from adapters_core.evaluation.perplexity import measure_perplexity
+    from adapters_core.evaluation.retention import measure_retention
+    from adapters_core.evaluation.runner import choose_methods, evaluate
+    from adapters_core.evaluation.neutral import read_neutral
+    from adapters_core.evaluation.suites import read_unrelated
+
+    with evaluation_bar("questions") as tell:
+        report = evaluate(core, suite, methods, limit=limit, seed=seed, answers=answers, progress=tell)
+    documents = suite.documents[:measure_documents]
+    retention = cost = perplexity = None
+    if "retention" in measures:
+        adapting = [m for m in choose_methods(core, suite, methods, seed=seed) if m.name in ("adapter", "wrong")]
+        with evaluation_bar("retention") as tell:
+            retention = measure_retention(
+                core.base,
+                adapting,
+                documents,
+                neutral=read_neutral(),
+                questions=read_unrelated(),
+                answers=answers,
+                seed=seed,
+                progress=tell,
+            )
+    if "cost" in measures:
+        with evaluation_bar("cost") as tell:
+            cost = measure_cost(core, documents, progress=tell)
+    if "perplexity" in measures:
+        texts = [Document(name=document.name, text=document.text) for document in suite.documents]
+        with evaluation_bar("perplexity") as tell:
+            perplexity = measure_perplexity(core, texts, seed=seed, progress=tell)
+    return Findings(report=report, retention=retention, cost=cost, perplexity=perplexity)
+
+
+def show(findings: Findings) -> None:
+    """Print the tables."""
+    from adapters_core.evaluation.table import cost_table, perplexity_table, report_table, retention_table
+
+    results.print(report_table(findings.report))
+    if findings.retention is not None:
+        results.print(retention_table(findings.retention))
+    if findings.cost is not None:
+        results.print(cost_table(findings.cost))
+    if findings.perplexity is not None:
+        results.print(perplexity_table(findings.perplexity))
+
+
+def write(findings: Findings, folder: Path) -> None:
+    """Write report.json, report.md and the charts; the folder is replaced as a whole."""
+    import json
+
+    from adapters_core.evaluation.table import figures, markdown
+    from adapters_core.storage import atomic_folder
+
+    with atomic_folder(folder, replace=True) as staging:
+        (staging / "report.json").write_text(json.dumps(findings.to_json(), indent=1, ensure_ascii=False) + "\n")
+        (staging / "report.md").write_text(markdown(findings.report, findings.retention, findings.cost))
+        figures(findings.report, staging, retention=findings.retention, cost=findings.cost)
