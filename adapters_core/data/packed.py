@@ -13,8 +13,10 @@ from adapters_core.errors import InputError, IntegrityError, StorageError
 
 
 @contextmanager
-def open_packed(path: Path) -> Iterator[TextIO]:
-    """Open UTF-8 text for reading: ``.gz`` and ``.xz`` are unpacked as they are read.
+def open_packed(path: Path, *, newline: str | None = None) -> Iterator[TextIO]:
+    """Open UTF-8 text for reading: ``.gz``, ``.dz`` (dictzip) and ``.xz`` are unpacked as they are read.
+
+    ``newline`` is that of :func:`open`: None makes all line ends equal, an empty text keeps every byte.
 
     Errors of the file that surface within the block are told apart as well.
 
@@ -23,9 +25,9 @@ def open_packed(path: Path) -> Iterator[TextIO]:
         IntegrityError: packed bytes are damaged or cut short.
         StorageError: the operating system refuses to read.
     """
-    opener = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
+    opener = {".gz": gzip.open, ".dz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
     try:
-        with opener(path, "rt", encoding="utf-8") as stream:  # type: ignore[operator]  # three openers, one signature
+        with opener(path, "rt", encoding="utf-8", newline=newline) as stream:  # type: ignore[operator]  # three openers, one signature
             yield stream
     except FileNotFoundError as error:
         raise InputError(f"no file at {str(path)!r}") from error
