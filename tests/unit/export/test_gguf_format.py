@@ -134,9 +134,7 @@ def test_the_same_adapter_gives_the_same_bytes(base: BaseModel, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("fields", "scale"), [({"alpha": 16.0}, 4.0), ({"alpha": 4.0}, 1.0), ({}, 1.0)], ids=str)
-def test_a_foreign_scale_is_taken_into_b(
-    fields: dict[str, Any], scale: float, base: BaseModel, tmp_path: Path
-) -> None:
+def test_a_foreign_scale_is_taken_into_b(fields: dict[str, Any], scale: float, base: BaseModel, tmp_path: Path) -> None:
     arrays = halves()
     pair = read_gguf_lora(write_raw(tmp_path / "a.gguf", arrays, **fields), base)["model.layers.1.self_attn.o_proj"]
     expected = arrays["blk.1.attn_output.weight.lora_b"] @ arrays["blk.1.attn_output.weight.lora_a"] * scale
