@@ -1,7 +1,7 @@
 """Answers for the OpenAI interface: a request becomes prompts, the model's pieces become its answers."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from adapters_core.data.prompts import chat_ids, text_ids
@@ -71,13 +71,15 @@ class Answering:
         ids = self._completion_ids(request)
         if not 1 <= len(ids) <= self._limits.prompts:
             raise InputError(f"a request must have 1 to {self._limits.prompts} prompts, got {len(ids)}")
+        if request.stream and len(ids) > 1:
+            raise InputError(f"a stream carries one prompt, got {len(ids)}: send them one by one, or without stream")
         top = request.logprobs or 0
         return [
             self._prompt(one, request, pairs, asked=request.max_tokens, default=COMPLETION_TOKENS, top=top)
             for one in ids
         ]
 
-    async def pieces(self, prompt: Prompt) -> AsyncIterator[Piece]:
+    async def pieces(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         """The answer, piece by piece; leaving early gives it up.
 
         Raises:

@@ -6,10 +6,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 of an adapter's identity: its name in the store."""
-Nats = float
 
 
-class Body(BaseModel):
+class Unicode(BaseModel):
+    """A request whose text can be written as UTF-8, wherever in it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _valid_text(cls, data: object) -> object:
+        _require_text(data)
+        return data
+
+
+class Body(Unicode):
     """A request: unknown fields are errors, for a misspelt one would be a silent wish."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -104,61 +113,7 @@ class Progress(Answer):
     total: int
 
 
-class AttributeRequest(Body):
-    """What to attribute: an adapter, and with a question its answer, to the context it was made from."""
-
-    adapter: Digest
-    documents: tuple[DocumentIn, ...] = Field(min_length=1, max_length=10_000)
-    question: str | None = None
-    answer: str | None = None
-    steps: int = Field(default=8, ge=1, le=64, description="points of the integral over the adapter's amplitude")
-
-
-class SpanOut(Answer):
-    """A piece of the context with its share, or nats."""
-
-    document: str
-    start: int
-    end: int
-    value: float
-    commitment: str | None = None
-
-
-class BreakdownOut(Answer):
-    """One attribution at every grain; each adds up to the same."""
-
-    tokens: tuple[SpanOut, ...]
-    sentences: tuple[SpanOut, ...]
-    chunks: tuple[SpanOut, ...]
-    documents: tuple[SpanOut, ...]
-
-
-class LeaveOneOutOut(Answer):
-    """What changes without one chunk."""
-
-    commitment: str
-    document: str
-    start: int
-    end: int
-    cosine: float
-    change: float
-    answer_effect: Nats | None
-
-
-class AttributionAnswer(Answer):
-    """Where an adapter comes from."""
-
-    adapter: Digest
-    shares: BreakdownOut
-    sites: dict[str, tuple[float, ...]]
-    leave_one_out: tuple[LeaveOneOutOut, ...]
-    answer: BreakdownOut | None
-    log_probability: Nats | None
-    log_probability_base: Nats | None
-    residual: Nats | None
-
-
-class LoadRequest(BaseModel):
+class LoadRequest(Unicode):
     """vLLM's request; what else it may hold is not for us."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -168,7 +123,7 @@ class LoadRequest(BaseModel):
     load_inplace: Literal[False] = Field(default=False, description="never: an answer on its way would get neither")
 
 
-class UnloadRequest(BaseModel):
+class UnloadRequest(Unicode):
     """vLLM's request."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -198,3 +153,19 @@ class ModelList(Answer):
 
     object: Literal["list"] = "list"
     data: tuple[ModelCard, ...]
+
+
+def _require_text(data: object) -> None:
+    """Refuse unpaired surrogates, which JSON can escape and no tokenizer takes."""
+    if isinstance(data, str):
+        try:
+            data.encode()
+        except UnicodeEncodeError:
+            raise ValueError("text must be valid Unicode, got an unpaired surrogate") from None
+    elif isinstance(data, dict):
+        for name, value in data.items():
+            _require_text(name)
+            _require_text(value)
+    elif isinstance(data, list | tuple):
+        for value in data:
+            _require_text(value)

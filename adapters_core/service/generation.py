@@ -13,17 +13,8 @@ from adapters_core.data.documents import Document, read_documents
 from adapters_core.errors import ContextError, InputError
 from adapters_core.pipeline import GenerationCore, Prepared, ProgressCallback
 from adapters_core.service.contract import DocumentIn
-from adapters_core.service.scheduler import Scheduler, Turn
+from adapters_core.service.scheduler import Job, Scheduler, Turn
 from adapters_core.service.store import SessionStore
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Making:
-    """An adapter on its way."""
-
-    future: "Future[Session]"
-    cancel: Callable[[], object]
-    """Give it up; safe from any thread."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -59,15 +50,15 @@ class Generations:
 
     def generate(
         self, documents: Sequence[Document], *, key: bytes | None, decay: float, progress: ProgressCallback
-    ) -> Making:
+    ) -> Job[Session]:
         """Begin an adapter. Raises as :meth:`GenerationCore.prepare` and :meth:`Scheduler.submit`."""
         return self._encode(self._core.prepare(documents, key=key, decay=decay), progress)
 
-    def extend(self, digest: str, documents: Sequence[Document], *, progress: ProgressCallback) -> Making:
+    def extend(self, digest: str, documents: Sequence[Document], *, progress: ProgressCallback) -> Job[Session]:
         """Begin an adapter that continues another. Raises as :meth:`generate`, and as :meth:`SessionStore.read`."""
         return self._encode(self._core.prepare(documents, session=self._store.read(digest)), progress)
 
-    def erase(self, digest: str, *, chunks: Sequence[str], documents: Sequence[str]) -> Making:
+    def erase(self, digest: str, *, chunks: Sequence[str], documents: Sequence[str]) -> Job[Session]:
         """Begin an adapter that never saw some chunks.
 
         Raises:
@@ -81,16 +72,15 @@ class Generations:
         of_documents = [c for c, place in session.places.items() if place.document in set(documents)]
         return self._alone(lambda _turn: self._core.erase(session, [*chunks, *of_documents]))
 
-    def _encode(self, prepared: Prepared, progress: ProgressCallback) -> Making:
+    def _encode(self, prepared: Prepared, progress: ProgressCallback) -> Job[Session]:
         if self._batch_tokens is not None:
             return self._together(prepared, progress)
         return self._alone(lambda turn: self._core.complete(prepared, progress=_pausing(turn, progress)))
 
-    def _alone(self, work: Callable[[Turn], Session]) -> Making:
-        task = self._scheduler.submit(work)
-        return Making(future=task.future, cancel=task.cancel)
+    def _alone(self, work: Callable[[Turn], Session]) -> Job[Session]:
+        return self._scheduler.submit(work)
 
-    def _together(self, prepared: Prepared, progress: ProgressCallback) -> Making:
+    def _together(self, prepared: Prepared, progress: ProgressCallback) -> Job[Session]:
         waiting = _Waiting(prepared=prepared, progress=progress)
         self._waiting.append(waiting)
         try:
@@ -100,7 +90,7 @@ class Generations:
             waiting.future.cancel()
             raise
         # beyond its start a context is part of a batch, and its result is dropped instead
-        return Making(future=waiting.future, cancel=lambda: bool(waiting.future.cancel()))
+        return Job(future=waiting.future, cancel=waiting.future.cancel)
 
     def _encode_waiting(self, turn: Turn) -> None:
         batch: list[_Waiting] = []

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from adapters_core.service.contract import Answer
+from adapters_core.service.contract import Answer, Unicode
 
 _NEUTRAL: dict[str, tuple[object, ...]] = {
     "n": (1,),
@@ -42,7 +42,7 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class SamplingRequest(BaseModel):
+class SamplingRequest(Unicode):
     """What both interfaces share."""
 
     model_config = ConfigDict(extra="allow", frozen=True)

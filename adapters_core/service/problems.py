@@ -104,6 +104,6 @@ class Problem:
             status,
             "invalid_request_error" if status < 500 else "server_error",  # noqa: PLR2004
         )
-        param = self.errors[0].get("field") if self.errors else None
+        param = (self.errors[0].get("field") if self.errors else None) or None
         code = "model_not_found" if self.code == "unknown_adapter" else self.code
         return {"error": {"message": self.detail, "type": kind, "param": param, "code": code}}

@@ -60,15 +60,24 @@ class Turn:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Task(Generic[Result]):
+class Job(Generic[Result]):
+    """Work that was begun."""
+
+    future: "Future[Result]"
+    """Its result."""
+    cancel: Callable[[], object]
+    """Gives it up: at once where it waits, at its next pause where it runs. Safe from any thread."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Task:
     """Work that waits for the model, or has it."""
 
-    work: Callable[[Turn], Result]
+    work: Callable[["Turn"], object]
     turn: Turn
-    future: "Future[Result]"
+    future: "Future[object]"
 
     def cancel(self) -> None:
-        """Give it up: at once where it waits, at its next pause where it runs."""
         self.turn.cancel()
         self.future.cancel()
 
@@ -85,7 +94,7 @@ class Scheduler:
         self._metrics = metrics or Metrics()
         self._batch = DecodingBatch(base)
         self._rows: deque[Row] = deque()
-        self._tasks: deque[Task[object]] = deque()
+        self._tasks: deque[_Task] = deque()
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
@@ -95,6 +104,11 @@ class Scheduler:
     def alive(self) -> bool:
         """Whether the thread takes work."""
         return self._thread.is_alive() and not self._closing
+
+    @property
+    def thread_alive(self) -> bool:
+        """Whether the thread runs, taking work or finishing it."""
+        return self._thread.is_alive()
 
     def answer(self, prompt: Prompt, emit: Emit) -> Row:
         """Queue a prompt; its pieces, or the error that ends it, go to ``emit`` from the model's thread.
@@ -110,18 +124,19 @@ class Scheduler:
             self._changed.notify()
         return row
 
-    def submit(self, work: Callable[[Turn], Result]) -> Task[Result]:
+    def submit(self, work: Callable[[Turn], Result]) -> Job[Result]:
         """Queue other work; it has the model to itself while it runs.
 
         Raises:
             BusyError, UnavailableError: as in :meth:`answer`.
         """
-        task: Task[Result] = Task(work=work, turn=Turn(lambda: self._answer(paused=True)), future=Future())
+        future: Future[Result] = Future()
+        task = _Task(work=work, turn=Turn(lambda: self._answer(paused=True)), future=future)  # type: ignore[arg-type]  # results are not looked at
         with self._changed:
             self._require_room()
-            self._tasks.append(task)  # type: ignore[arg-type]  # the queue never looks at results
+            self._tasks.append(task)
             self._changed.notify()
-        return task
+        return Job(future=future, cancel=task.cancel)
 
     def close(self, *, timeout: float | None = None) -> bool:
         """Take nothing new, finish what was taken, end the thread; gives whether it ended in time (seconds)."""

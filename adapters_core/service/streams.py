@@ -44,7 +44,7 @@ class CallerGoneError(Exception):
     """The caller closed the connection before the answer was ready: nobody is left to be told."""
 
 
-async def unless_gone(request: Request, work: Awaitable[T], *, give_up: Callable[[], None]) -> T:
+async def unless_gone(request: Request, work: Awaitable[T], *, give_up: Callable[[], object]) -> T:
     """The result of work, which is given up when the caller goes away.
 
     Raises:
