@@ -144,7 +144,9 @@ def read_session(folder: Path) -> Session:
         places = {place["commitment"]: ChunkPlace(**place) for place in record["places"]}
         with safe_open(folder / STATE, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-        state = State(total_NKV=tensors.pop("total"), entries=entries, decay=record["decay"])
+        state = State(
+            total_NKV=tensors.pop("total"), entries=entries, decay=float(record["decay"])
+        )  # canonical JSON writes 1.0 as 1
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise IntegrityError(f"the state in {folder} is damaged: {error!r}") from error
     if (found := state.sha256()) != adapter.manifest.identity.state_sha256:

@@ -9,7 +9,7 @@ from adapters_core.errors import InputError
 from adapters_core.evaluation.methods import Adapted
 from adapters_core.evaluation.metrics import contains, exact_match, f1
 from adapters_core.evaluation.question_files import Question, parse_squad
-from adapters_core.evaluation.runner import DEFAULT_METHODS, evaluate
+from adapters_core.evaluation.runner import evaluate
 from adapters_core.evaluation.suites import Suite
 from adapters_core.modeling.base_model import BaseModel
 from adapters_core.pipeline import GenerationCore
@@ -22,6 +22,8 @@ from adapters_core.service.measures_contract import (
     SuiteAnswer,
 )
 
+SUITE_METHODS = ("none", "prompt", "adapter", "wrong")
+"""Fine-tuning is no work for a process that answers others meanwhile."""
 QUESTIONS_AT_ONCE = 32
 """Questions between two pauses for other work."""
 Tell = Callable[[int, int], None]
@@ -97,7 +99,7 @@ def ask_suite(core: GenerationCore, suite: Suite, request: EvaluateRequest, *, t
     report = evaluate(
         core,
         suite,
-        request.methods or DEFAULT_METHODS,
+        request.methods or SUITE_METHODS,
         limit=request.limit,
         seed=request.seed,
         answers=request.answers,
