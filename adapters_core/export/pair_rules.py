@@ -20,8 +20,8 @@ NORM_LIMIT = 4.0
 
 Measured on SmolLM2-135M-Instruct with random directions at every o_proj or down_proj (loss on neutral text, 3.6 nats
 for the base): 0.3 costs at most 0.9 nats, 1 costs 0.4 (rank 8) to 7.6 (rank 32), 3 leaves a model that is worse than
-guessing (12 nats and more). A generated adapter of rank 128 (o_proj, early in training) had a median of 0.57 and at most 0.82.
-So the limit stops what can only be damage; what is subtler is found by evaluation."""
+guessing (12 nats and more). A generated adapter of rank 128 (o_proj, early in training) had a median of 0.57 and at
+most 0.82. So the limit stops what can only be damage; what is subtler is found by evaluation."""
 _POWER_STEPS = 6
 _POWER_BLOCK = 8
 _FLOAT16_MAX = 65504.0
