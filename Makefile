@@ -52,7 +52,7 @@ coverage: $(FOR_TEST) fetch-base ## the tests again, with the lines and branches
 
 .PHONY: bench
 bench: $(FOR_TEST) fetch-base ## measure speed against its peers, one script a question
-	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS); done
+	@for name in generation query swap adaptation; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(ARGS); done
 
 .PHONY: fetch-base
 fetch-base: $(FOR_RUN) ## fetch the base model (93 MB), check it, convert it once

@@ -26,3 +26,27 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     serve.add_argument("--replicas", type=positive, default=1, help="with --ray: replicas, a GPU each where there are GPUs")
     add_model_options(serve)
     serve.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until stopped."""
+    import os
+
+    from adapters_core.cli.output import notes
+    from adapters_core.service.settings import ServiceSettings, read_token
+
+    settings = ServiceSettings(store=args.store, token=read_token(os.environ))
+    if args.ray:
+        return _run_on_ray(args, settings)
+    from adapters_core.service.server import serve
+
+    core = load_core_of(args)
+    serve(
+        core,
+        settings,
+        host=args.host,
+        port=args.port,
+        allow_anonymous=args.insecure_loopback,
+        announce=lambda url: notes.print(f"serving {core.base.source} at {url} (GET /ready, /docs, /metrics)"),
+    )
+    return 0

@@ -1,0 +1,81 @@
+"""How near is generation to its physical limit, one bare forward of the base's body over the same context?
+
+Peers in the same run: the shipped generator (R1 = R2 = r = 128) and random ones of R = 144, r = 18 and R = 256, r = 32
+(time does not depend on the weights). Peak memory is that of a fresh process each for the body and for generation.
+"""
+
+import multiprocessing
+import resource
+import sys
+from typing import Any
+
+from benchmarks.reporting import arguments, core_of, report
+
+from adapters_core.config import GeneratorConfig
+from adapters_core.modeling.generator import Generator
+from adapters_core.pipeline import GenerationCore
+from adapters_core.timing import KEY, document_of, generation_ratios
+
+LENGTHS = (512, 2048, 8192)
+PEERS = ((144, 18), (256, 32))
+
+
+def main() -> None:
+    """Measure and report."""
+    args = arguments(__doc__ or "")
+    shipped = core_of(args)
+    rows: list[dict[str, Any]] = []
+    for core in (shipped, *(random_core(shipped, size, rank) for size, rank in PEERS)):
+        config = core.generator.config
+        for time in generation_ratios(core, LENGTHS, repeats=args.repeats):
+            rows.append(
+                {
+                    "R": config.key_size,
+                    "r": config.rank,
+                    "tokens": time.tokens,
+                    "body s": time.body_s,
+                    "ratio, pairs": time.ratio,
+                    "ratio, recorded": time.recorded_ratio,
+                }
+            )
+    if core.base.device.type == "cpu":
+        for row in rows:
+            if row["R"] == shipped.generator.config.key_size:
+                row["extra memory / base"] = extra_memory(args, row["tokens"]) / shipped.base.nbytes
+    report("generation", rows, args, shipped)
+
+
+def random_core(core: GenerationCore, size: int, rank: int) -> GenerationCore:
+    """A core with a random generator of another size on the same base."""
+    config = GeneratorConfig(key_size=size, value_size=size, rank=rank, chunk_tokens=core.generator.config.chunk_tokens)
+    return GenerationCore(core.base, Generator(config, core.base))
+
+
+def extra_memory(args: Any, tokens: int) -> int:
+    """Bytes that generation needs above a bare forward pass, each in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    peaks = []
+    for generate in (False, True):
+        with context.Pool(1) as pool:
+            peaks.append(pool.apply(peak_memory, (args, tokens, generate)))
+    return max(0, peaks[1] - peaks[0])
+
+
+def peak_memory(args: Any, tokens: int, generate: bool) -> int:
+    """Largest resident set of this process after one pass, in bytes (the generator's own weights included)."""
+    import torch
+
+    core = core_of(args)
+    document = document_of(core, tokens)
+    if generate:
+        core.generate([document], key=KEY)
+    else:
+        ids = [[i for chunk in core.chunks([document]) for i in chunk.token_ids]]
+        with torch.no_grad():
+            for part in torch.tensor(ids).split(core.generator.config.chunk_tokens, dim=1):
+                core.base.body(input_ids=part, use_cache=False)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    main()

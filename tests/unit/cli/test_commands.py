@@ -1,0 +1,194 @@
+"""The command line on a tiny base: what it writes, prints and refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from adapters_core.artifact import CHUNKS, KEY, STATE, WEIGHTS
+from adapters_core.cli.main import main
+from tests.tiny_files import TinyFiles, write_tiny_files
+
+REFERENCE = Path(__file__).parents[2] / "reference"
+RULES = "Leave of five days carries over. The Kanazawa depot closes at nine. Mori keeps the keys of the depot."
+MORE = "From April the Kanazawa depot closes at ten, and Sato keeps the keys."
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyFiles:
+    return write_tiny_files(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    path = tmp_path / "rules.md"
+    path.write_text(RULES)
+    return path
+
+
+@pytest.fixture
+def adapter(tiny: TinyFiles, rules: Path, tmp_path: Path) -> Path:
+    assert main(["generate", "--context", str(rules), "--out", str(tmp_path / "a"), *tiny.options]) == 0
+    return tmp_path / "a"
+
+
+def read(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    found = json.loads(capsys.readouterr().out)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_same_key_gives_the_same_digest(
+    tiny: TinyFiles, rules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = tmp_path / "key"
+    key.write_text("ab" * 32)
+    digests = []
+    for name in ("one", "two"):
+        arguments = ["--context", str(rules), "--out", str(tmp_path / name), "--key-file", str(key), "--json"]
+        assert main(["generate", *arguments, *tiny.options]) == 0
+        digests.append(read(capsys)["digest"])
+    assert digests[0] == digests[1]
+
+
+def test_erasing_what_was_added_restores_the_weights(
+    tiny: TinyFiles, adapter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = tmp_path / "more.md"
+    more.write_text(MORE)
+    extend = ["extend", str(adapter), "--context", str(more), "--out", str(tmp_path / "b")]
+    assert main([*extend, *tiny.options]) == 0
+    assert (tmp_path / "b" / WEIGHTS).read_bytes() != (adapter / WEIGHTS).read_bytes()
+    erase = ["erase", str(tmp_path / "b"), "--document", "more.md", "--out", str(tmp_path / "c")]
+    assert main([*erase, *tiny.options]) == 0
+    assert (tmp_path / "c" / WEIGHTS).read_bytes() == (adapter / WEIGHTS).read_bytes()
+    capsys.readouterr()
+    assert main(["inspect", str(tmp_path / "c"), "--json"]) == 0
+    identity = read(capsys)["identity"]
+    assert isinstance(identity, dict)
+    assert len(identity["erased"]) > 0
+    assert identity["parent"] is not None
+
+
+def test_inspect_shows_a_person_what_the_adapter_is(adapter: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(adapter)]) == 0
+    shown = capsys.readouterr().out
+    assert "all files are as the manifest says" in shown
+    assert "rules.md" in shown
+
+
+def test_attribution_adds_up_to_one(
+    tiny: TinyFiles, adapter: Path, rules: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    question = ["--question", "When does the depot close?", "--answer", "at nine"]
+    assert main(["attribute", str(adapter), "--context", str(rules), *question, "--json", *tiny.options]) == 0
+    found = read(capsys)
+    shares = found["shares"]
+    assert isinstance(shares, dict)
+    for grain in ("tokens", "sentences", "chunks", "documents"):
+        assert sum(span["value"] for span in shares[grain]) == pytest.approx(1, abs=1e-5)
+    answer = found["answer"]
+    assert isinstance(answer, dict)
+    gain = found["log_probability"] - found["log_probability_base"]  # type: ignore[operator]
+    assert sum(span["value"] for span in answer["tokens"]) + found["residual"] == pytest.approx(gain, abs=1e-5)
+
+
+def test_attribution_refuses_another_text(tiny: TinyFiles, adapter: Path, tmp_path: Path) -> None:
+    other = tmp_path / "rules.md.d"
+    other.mkdir()
+    (other / "rules.md").write_text(RULES.replace("nine", "ten!"))
+    assert main(["attribute", str(adapter), "--context", str(other / "rules.md"), *tiny.options]) == 2
+
+
+def test_the_reference_cases_conform(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["conform", *(str(path) for path in sorted(REFERENCE.glob("*.json"))), "--json"]) == 0
+    assert read(capsys)["passed"] is True
+
+
+def test_a_stricter_limit_than_float32_does_not_pass() -> None:
+    assert main(["conform", str(REFERENCE / "case_truncated.json"), "--delta-limit", "1e-12"]) == 1
+
+
+@pytest.mark.parametrize("form", ["peft", "gguf", "merged"])
+def test_every_export_format_is_written(tiny: TinyFiles, adapter: Path, tmp_path: Path, form: str) -> None:
+    out = tmp_path / f"export.{form}"
+    options = [o for o in tiny.options if o != "--generator" and o != str(tiny.generator)]
+    assert main(["export", str(adapter), "--format", form, "--out", str(out), *options]) == 0
+    assert out.exists()
+    assert main(["export", str(adapter), "--format", form, "--out", str(out), *options]) == 2
+
+
+def test_an_adapter_that_was_only_exported_cannot_be_extended(tiny: TinyFiles, adapter: Path, rules: Path) -> None:
+    for name in (STATE, CHUNKS, KEY):
+        (adapter / name).unlink()
+    extend = ["extend", str(adapter), "--context", str(rules), "--out", str(adapter.parent / "b")]
+    assert main([*extend, *tiny.options]) == 2
+    assert not (adapter.parent / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "must hold text"), (b"   \n", "must hold text"), (b"caf\xe9", "UTF-8"), (b"x", "token")],
+    ids=["empty", "blank", "undecodable", "one token"],
+)
+def test_a_bad_context_is_refused_and_nothing_is_written(
+    tiny: TinyFiles, tmp_path: Path, content: bytes, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = tmp_path / "context.txt"
+    context.write_bytes(content)
+    out = tmp_path / "out"
+    assert main(["generate", "--context", str(context), "--out", str(out), "--json", *tiny.options]) == 2
+    error = read(capsys)["error"]
+    assert isinstance(error, dict)
+    assert said in error["message"]
+    assert not out.exists()
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_a_missing_context_is_refused(tiny: TinyFiles, tmp_path: Path) -> None:
+    arguments = ["--context", str(tmp_path / "none.md"), "--out", str(tmp_path / "out")]
+    assert main(["generate", *arguments, *tiny.options]) == 2
+
+
+def test_a_taken_folder_is_refused_before_the_work(tiny: TinyFiles, adapter: Path, rules: Path) -> None:
+    before = (adapter / WEIGHTS).read_bytes()
+    assert main(["generate", "--context", str(rules), "--out", str(adapter), *tiny.options]) == 2
+    assert (adapter / WEIGHTS).read_bytes() == before
+
+
+def test_a_generator_made_for_another_base_is_refused(
+    tiny: TinyFiles, rules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = write_tiny_files(tmp_path / "other")
+    shard = next(other.base.glob("*.safetensors"))
+    data = bytearray(shard.read_bytes())
+    data[-1] ^= 1
+    shard.write_bytes(data)
+    options = ["--base", str(other.base), "--generator", str(tiny.generator)]
+    assert main(["generate", "--context", str(rules), "--out", str(tmp_path / "out"), *options]) == 2
+    assert "made for" in capsys.readouterr().err
+
+
+def test_a_tampered_adapter_is_found(adapter: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = bytearray((adapter / WEIGHTS).read_bytes())
+    data[-5] ^= 1
+    (adapter / WEIGHTS).write_bytes(data)
+    assert main(["inspect", str(adapter)]) == 3
+    assert "sha256" in capsys.readouterr().err
+
+
+def test_an_unknown_chunk_is_refused(tiny: TinyFiles, adapter: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    erase = ["erase", str(adapter), "--chunk", "0" * 16, "--out", str(adapter.parent / "b")]
+    assert main([*erase, *tiny.options]) == 2
+    assert "must name one chunk" in capsys.readouterr().err
+
+
+def test_help_of_every_command_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    for name in ("fetch-base", "generate", "extend", "erase", "inspect", "attribute", "evaluate", "train", "export"):
+        with pytest.raises(SystemExit) as ended:
+            main([name, "--help"])
+        assert ended.value.code == 0
+        assert "examples:" in capsys.readouterr().out
