@@ -37,6 +37,7 @@ BARS = [
 POINTS = [
     Point(series=name, x=x, y=x / 10, low=x / 20, high=x / 5) for name in ("prompt", "adapter") for x in (1, 10, 100)
 ]
+CELLS = [Cell(layer=layer, site=site, value=layer) for layer in range(40) for site in ("o_proj", "down_proj")]
 LINES = [
     CostLine(method="prompt", once=0, per_query=2),
     CostLine(method="adapter", once=2.5, per_query=0.1),
