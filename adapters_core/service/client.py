@@ -18,6 +18,7 @@ from adapters_core.service.contract import (
     ModelCard,
     ModelList,
 )
+from adapters_core.service.contract import Progress as Progressed
 from adapters_core.service.inference_client import InferenceClient
 from adapters_core.service.measures_contract import AttributionAnswer, QuestionIn, QuestionsAnswer, SuiteAnswer
 from adapters_core.service.transport import read_events
@@ -71,7 +72,7 @@ class CoreClient(InferenceClient):
 
     def chunks(self, adapter: str) -> tuple[ChunkOut, ...]:
         """Where its chunks lie in their documents. Raises as :meth:`generate`."""
-        found = self._http.send("GET", f"/v1/adapters/{adapter}/chunks").json()
+        found = self._http.ask("GET", f"/v1/adapters/{adapter}/chunks")
         return tuple(self._http.read(ChunkOut, one) for one in found)
 
     def download(self, adapter: str, name: str) -> bytes:
@@ -152,7 +153,7 @@ class CoreClient(InferenceClient):
 
     def models(self) -> tuple[ModelCard, ...]:
         """The base and the adapters that are loaded. Raises as :meth:`generate`."""
-        return self._http.read(ModelList, self._http.send("GET", "/v1/models").json()).data
+        return self._http.read(ModelList, self._http.ask("GET", "/v1/models")).data
 
     def load_adapter(self, name: str, path: str) -> ModelCard:
         """Load an adapter under a name; a digest as the path loads it from the service's store.
@@ -162,8 +163,8 @@ class CoreClient(InferenceClient):
             MismatchError: another adapter has the name.
             RingiError: as in :meth:`generate`.
         """
-        answer = self._http.send("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": path})
-        return self._http.read(ModelCard, answer.json())
+        body = {"lora_name": name, "lora_path": path}
+        return self._http.read(ModelCard, self._http.ask("POST", "/v1/load_lora_adapter", body))
 
     def unload_adapter(self, name: str) -> None:
         """Take a name back. Raises as :meth:`generate`."""
@@ -190,7 +191,8 @@ class CoreClient(InferenceClient):
         def read(answer: httpx.Response) -> object:
             for name, data in read_events(answer):
                 if name == "progress":
-                    progress(data["done"], data["total"])
+                    now = self._http.read(Progressed, data)
+                    progress(now.done, now.total)
                 elif name == "result":
                     return data
                 elif name == "error":

@@ -56,7 +56,7 @@ class InferenceClient:
             RingiError: the service's error, as its own class; EngineError: there was no answer.
         """
         body = {"model": model, "messages": list(messages), **options}
-        return self._http.read(ChatCompletion, self._http.send("POST", "/v1/chat/completions", body).json())
+        return self._http.read(ChatCompletion, self._http.ask("POST", "/v1/chat/completions", body))
 
     def stream_chat(self, model: str, messages: Sequence[Mapping[str, str]], **options: Options) -> Iterator[ChatChunk]:
         """Answer a conversation piece by piece; repeated only while no piece was given. Raises as :meth:`chat`."""
@@ -66,7 +66,7 @@ class InferenceClient:
     def complete(self, model: str, prompt: str | Sequence[int] | Sequence[str], **options: Options) -> Completion:
         """Continue text. Raises as :meth:`chat`."""
         body = {"model": model, "prompt": prompt, **options}
-        return self._http.read(Completion, self._http.send("POST", "/v1/completions", body).json())
+        return self._http.read(Completion, self._http.ask("POST", "/v1/completions", body))
 
     def stream_complete(self, model: str, prompt: str | Sequence[int], **options: Options) -> Iterator[Completion]:
         """Continue text piece by piece; as :meth:`stream_chat`."""

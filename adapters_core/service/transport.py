@@ -90,6 +90,10 @@ class Transport:
 
         return self._repeated(once)
 
+    def ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401  # JSON
+        """The JSON of a whole answer (text, where it is none). Raises as :meth:`send`."""
+        return _json(self.send(method, path, body).text)
+
     def stream(self, path: str, body: Mapping[str, object], read: Callable[[httpx.Response], T]) -> T:
         """What a function reads from a stream of events; a stream that breaks is asked for again.
 

@@ -11,7 +11,7 @@ import torch
 
 from adapters_core.data.prompts import chat_ids, text_ids
 from adapters_core.modeling.lora import applied
-from adapters_core.service import decoding
+from adapters_core.service import sampling
 from tests.tiny_service import BASE, FERRY, TEA, TinyService, events, serving
 
 ASK = [{"role": "user", "content": "When does the ferry leave?"}]
@@ -214,7 +214,7 @@ def test_nothing_that_asks_for_nothing_is_refused(tiny: TinyService) -> None:
 
 def test_a_failure_during_a_stream_is_told_in_it(tiny: TinyService, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny.load("tea-1", TEA)
-    chosen = decoding.choose
+    chosen = sampling.choose
     pair = next(iter((tiny.service.shelf.resolve("tea-1").pairs or {}).values()))
 
     def choose_and_break(*arguments: Any) -> Any:
@@ -222,7 +222,7 @@ def test_a_failure_during_a_stream_is_told_in_it(tiny: TinyService, monkeypatch:
         pair.b_OR.fill_(float("nan"))  # what a gate cannot see: memory that goes bad after the first token
         return token
 
-    monkeypatch.setattr(decoding, "choose", choose_and_break)
+    monkeypatch.setattr("adapters_core.service.decoding.choose", choose_and_break)
     body = {"model": "tea-1", "messages": ASK, "max_tokens": 9, "temperature": 0, "stream": True}
     *_, (_, failure), (_, end) = events(tiny.call.post("/v1/chat/completions", body).text)
 
