@@ -21,6 +21,21 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     add_json_option(fetch)
     fetch.set_defaults(run=run)
 
+    build = command(
+        commands,
+        "build-corpus",
+        summary="build a training corpus from the documentation of public packages that are installed here",
+        examples=(
+            "  apt-get install dict-wn python3.11-doc postgresql-doc-15 && ringi build-corpus --out var/corpus\n"
+            "  ringi train --recipe smollm2-cpu --corpus var/corpus/corpus-train.jsonl.xz --out var/run"
+        ),
+    )
+    build.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the two .jsonl.xz files")
+    build.add_argument("--root", type=Path, nargs="+", default=None, metavar="DIR", help="where packages are installed")
+    build.add_argument("--validation-share", type=float, default=0.01, help="share of the entries that validate")
+    add_json_option(build)
+    build.set_defaults(run=run_build)
+
 
 def run(args: argparse.Namespace) -> int:
     """Fetch the base and say where it is."""
@@ -31,4 +46,22 @@ def run(args: argparse.Namespace) -> int:
         print_json({"folder": str(folder), "verified": bool(args.verify)})
     else:
         results.print(str(folder))
+    return 0
+
+
+def run_build(args: argparse.Namespace) -> int:
+    """Build a corpus and say what is in it."""
+    import sysconfig
+    from dataclasses import asdict
+
+    from adapters_core.data.corpus_builder import build_corpus, find_sources
+
+    roots = args.root or [Path("/"), Path(sysconfig.get_path("purelib"))]
+    report = build_corpus(find_sources(roots), args.out, validation_share=args.validation_share)
+    if args.json:
+        print_json(asdict(report))
+        return 0
+    for name, entries in sorted(report.entries.items()):
+        results.print(f"{name:24} {entries:>8,} entries {report.characters[name]:>14,} characters")
+    notes.print(f"{args.out}: {report.validation_entries:,} entries validate; {len(report.skipped)} files were skipped")
     return 0

@@ -25,7 +25,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     export.add_argument("--format", choices=FORMATS, default="peft", help="peft: also what vLLM and SGLang read")
     export.add_argument("--out", type=Path, required=True, metavar="PATH", help="folder (peft, merged) or file (gguf) to make")
     export.add_argument("--rank", type=positive, default=None, help="reduce to this rank; the exact loss is reported")
-    export.add_argument("--store-dtype", choices=DTYPES, default="float32", help="of the written factors (peft, gguf)")
+    export.add_argument("--store-dtype", choices=DTYPES, default="float32", help="of the written factors (peft)")
     add_model_options(export, generator=False)
     add_json_option(export)
     export.set_defaults(run=run)
@@ -48,17 +48,20 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--out {args.out} exists already: choose another path, or remove it first")
     adapter = read_adapter(args.adapter)
     base = load_base_of(args)
-    check_folder(args.adapter, base)
+    identity = adapter.manifest.identity
+    check_folder(
+        args.adapter, base, manifest_base_digest=identity.base.digest, weights_sha256=identity.weights_sha256
+    )
     pairs, lost = reduced(adapter.pairs, args.rank)
     dtype = getattr(torch, args.store_dtype)
     if args.format == "gguf":
-        write_gguf_lora(args.out, pairs, base, dtype=dtype)
+        write_gguf_lora(args.out, pairs, base)
     elif args.format == "merged":
         write_merged(args.out, pairs, base)
     else:
         with atomic_folder(args.out) as staging:
             write_peft_files(staging, pairs, base_name=base.source, dtype=dtype)
-    kept = sum(n.frobenius**2 for n in adapter.manifest.identity.norms.values())
+    kept = sum(n.frobenius**2 for n in identity.norms.values())
     share = (sum(value**2 for value in lost.values()) / kept) ** 0.5 if kept else 0.0
     if args.json:
         print_json({"adapter": adapter.digest, "format": args.format, "path": str(args.out), "lost_share": share})

@@ -192,3 +192,32 @@ def test_help_of_every_command_has_examples(capsys: pytest.CaptureFixture[str]) 
             main([name, "--help"])
         assert ended.value.code == 0
         assert "examples:" in capsys.readouterr().out
+
+
+def test_training_goes_on_where_it_stopped(
+    tiny: TinyFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "text.md"
+    text.write_text(" ".join(f"Clause {n} names depot {n * 7 % 31} and its keeper." for n in range(200)))
+    train = ["train", "--recipe", "tiny", "--documents", str(text), "--out", str(tmp_path / "run"), "--json"]
+    base = ["--base", str(tiny.base), "--threads", "1"]
+    assert main([*train, "--steps", "3", *base]) == 0
+    first = read(capsys)
+    assert main([*train, "--steps", "5", *base]) == 0
+    second = read(capsys)
+    assert (first["steps"], second["steps"]) == (3, 5)
+    assert first["generator"] != second["generator"]
+    for name in ("generator.safetensors", "loss.svg", "metrics.jsonl"):
+        assert (tmp_path / "run" / name).stat().st_size > 0
+    options = ["--base", str(tiny.base), "--generator", str(tmp_path / "run" / "generator.safetensors")]
+    out = ["--context", str(text), "--out", str(tmp_path / "a")]
+    assert main(["generate", *out, *options]) == 0
+
+
+def test_training_without_texts_is_refused(tiny: TinyFiles, tmp_path: Path) -> None:
+    assert main(["train", "--recipe", "tiny", "--out", str(tmp_path / "run"), "--base", str(tiny.base)]) == 2
+
+
+def test_an_unknown_recipe_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--recipe", "huge", "--out", str(tmp_path / "run")]) == 2
+    assert "smollm2-cpu" in capsys.readouterr().err
