@@ -1,0 +1,81 @@
+"""Canonical JSON (RFC 8785) and the digests made of it."""
+
+import hashlib
+import hmac
+from pathlib import Path
+
+import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters_core.canonical import canonical_bytes, commitment, digest_of, file_sha256, sha256_hex, tree_sha256
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=3)
+    ),
+    max_leaves=10,
+)
+
+
+def test_the_examples_of_the_standard_come_out_as_it_says() -> None:
+    """RFC 8785, sections 3.2.2 and 3.2.3."""
+    value = {
+        "numbers": [333333333.33333329, 1e30, 4.50, 2e-3, 0.000000000000000000000000001],
+        "string": '€$\u000f\nA\'B"\\\\"/',
+        "literals": [None, True, False],
+    }
+    assert (
+        canonical_bytes(value)
+        == (
+            '{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],'
+            '"string":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}'
+        ).encode()
+    )
+    assert canonical_bytes({"\u20ac": 1, "\r": 2, "\ufb33": 3, "1": 4, "\U0001f600": 5, "\x80": 6, "ö": 7}) == (
+        '{"\\r":2,"1":4,"\x80":6,"ö":7,"€":1,"\U0001f600":5,"\ufb33":3}'.encode()
+    )
+
+
+@given(value=JSON)
+def test_equal_data_have_equal_digests_whatever_their_order(value: object) -> None:
+    def turned(part: object) -> object:
+        if isinstance(part, dict):
+            return {name: turned(part[name]) for name in reversed(part)}
+        return [turned(item) for item in part] if isinstance(part, list) else part
+
+    assert digest_of(turned(value)) == digest_of(value)
+    assert digest_of(value) == hashlib.sha256(canonical_bytes(value)).hexdigest()
+
+
+def test_whole_floats_and_integers_are_one_number() -> None:
+    assert canonical_bytes({"alpha": 4.0}) == canonical_bytes({"alpha": 4}) == b'{"alpha":4}'
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), b"bytes", 2**53, {1: 2}])
+def test_what_json_cannot_hold_is_refused(bad: object) -> None:
+    with pytest.raises(rfc8785.CanonicalizationError):
+        canonical_bytes({"a": bad})
+
+
+def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 300_000)
+
+    assert file_sha256(tmp_path / "a") == sha256_hex(b"x" * 300_000)
+
+
+def test_the_digest_of_a_tree_does_not_depend_on_the_order_of_its_names() -> None:
+    assert tree_sha256({"a": "1", "b": "2"}) == tree_sha256({"b": "2", "a": "1"})
+    assert tree_sha256({"a": "1", "b": "2"}) != tree_sha256({"a": "2", "b": "1"})
+
+
+def test_a_commitment_binds_to_key_and_data() -> None:
+    assert commitment(b"k", b"data") == hmac.new(b"k", b"data", "sha256").hexdigest()
+    assert len({commitment(b"k", b"data"), commitment(b"k2", b"data"), commitment(b"k", b"datb")}) == 3
