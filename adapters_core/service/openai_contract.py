@@ -149,8 +149,8 @@ class CompletionChoice(Answer):
 
     index: int
     text: str
-    logprobs: CompletionLogprobs | None
-    finish_reason: Literal["stop", "length"] | None
+    logprobs: CompletionLogprobs | None = None
+    finish_reason: Literal["stop", "length"] | None = None
 
 
 class Completion(Answer):
@@ -176,7 +176,7 @@ class ChatChoice(Answer):
 
     index: int = 0
     message: ChatAnswer
-    logprobs: ChatLogprobs | None
+    logprobs: ChatLogprobs | None = None
     finish_reason: Literal["stop", "length"]
 
 

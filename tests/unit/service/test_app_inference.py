@@ -209,7 +209,7 @@ def test_nothing_that_asks_for_nothing_is_refused(tiny: TinyService) -> None:
         "seed": None,
     }
 
-    assert chat(tiny, **neutral)["choices"] == chat(tiny)["choices"]
+    assert chat(tiny, BASE, **neutral)["choices"] == chat(tiny)["choices"]
 
 
 def test_a_failure_during_a_stream_is_told_in_it(tiny: TinyService, monkeypatch: pytest.MonkeyPatch) -> None:
