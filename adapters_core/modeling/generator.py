@@ -157,7 +157,10 @@ class Generator(nn.Module):
         for target, members in self.groups.items():
             ro_nXV, ri_nXK = self._triangles(target)
             left_nXR = self.config.scale * (ro_nXV @ factor.v_VR[members].double())
-            core_nXX = left_nXR @ (ri_nXK @ factor.u_KR[members].double()).mT
+            right_nXR = ri_nXK @ factor.u_KR[members].double()
+            if left_nXR.shape[-1] < min(left_nXR.shape[-2], right_nXR.shape[-2]):
+                left_nXR, right_nXR = (torch.linalg.qr(side, mode="r").R for side in (left_nXR, right_nXR))
+            core_nXX = left_nXR @ right_nXR.mT
             squares_nX = torch.linalg.eigvalsh(core_nXX.mT @ core_nXX).flip(-1).clamp(min=0)
             for row, index in enumerate(members):
                 spectra[self.sites[index].path] = squares_nX[row].sqrt()
