@@ -102,7 +102,12 @@ def chunk_documents(
 def _tokenize(document: Document, tokenizer: OffsetTokenizer) -> tuple[list[int], list[tuple[int, int]]]:
     # verbose=False: the tokenizer would warn of texts longer than the model's window, which chunking is there for.
     encoding = tokenizer(
-        document.text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
+        document.text,
+        add_special_tokens=False,
+        split_special_tokens=True,  # a document that spells a control token stays text
+        return_offsets_mapping=True,
+        truncation=False,
+        verbose=False,
     )
     ids = list(encoding["input_ids"])
     if len(ids) < MIN_CHUNK:

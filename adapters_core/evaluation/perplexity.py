@@ -151,7 +151,13 @@ def ids_nll(base: BaseModel, ids: Ids, *, adapters: Pairs | None = None) -> floa
 
 def _split(base: BaseModel, document: Document, context_tokens: int, target_tokens: int) -> _Split | None:
     tokenizer = base.require_tokenizer()
-    encoding = tokenizer(document.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    encoding = tokenizer(
+        document.text,
+        add_special_tokens=False,
+        split_special_tokens=True,
+        return_offsets_mapping=True,
+        verbose=False,
+    )
     spans = encoding["offset_mapping"]
     if len(spans) < MIN_TOKENS:
         return None
