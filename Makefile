@@ -53,6 +53,7 @@ coverage: $(FOR_TEST) fetch-base ## the tests again, with the lines and branches
 .PHONY: bench
 bench: $(FOR_TEST) fetch-base ## measure speed against its peers, one script a question
 	@for name in generation query swap adaptation; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(ARGS); done
+	@$(BIN)/python -m benchmarks.summary
 
 .PHONY: fetch-base
 fetch-base: $(FOR_RUN) ## fetch the base model (93 MB), check it, convert it once
