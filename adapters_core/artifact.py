@@ -6,25 +6,32 @@
     chunks.json                                      where each chunk lies in its documents (no text)
     context.key                                      key of the commitments, readable by its owner only
 
+The manifest's digest binds all of them: the weights, the configuration and the total by their sha256, the chunks with
+their places and states by a commitment under the key. Reading checks every one.
+
 The last three are what extending and erasing need. They stay with the generation core; only the first three travel to
 serving engines and registries (:func:`served_files`).
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save, save_file
+from safetensors.torch import load, save, save_file
+from torch import Tensor
 
-from adapters_core.canonical import canonical_bytes, sha256_hex
+from adapters_core.canonical import canonical_bytes, commitment, sha256_hex
 from adapters_core.errors import InputError, IntegrityError
 from adapters_core.export.peft_format import from_peft_tensors, peft_config, to_peft_tensors, uniform_rank
+from adapters_core.from_json import build
 from adapters_core.manifest import Manifest
 from adapters_core.modeling.adapter import Adapter
+from adapters_core.modeling.digests import tensor_bytes
 from adapters_core.modeling.lora import Pairs
 from adapters_core.modeling.state import ChunkEntry, ChunkState, State
 from adapters_core.storage import atomic_folder
@@ -35,7 +42,11 @@ MANIFEST = "manifest.json"
 STATE = "state.safetensors"
 CHUNKS = "chunks.json"
 KEY = "context.key"
+KEPT = (STATE, CHUNKS, KEY)
+"""Files that stay with the core."""
 KEY_BYTES = 32
+_TOTAL = "total"
+_CHUNK = "chunk."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +59,13 @@ class ChunkPlace:
     start: int
     end: int
     tokens: int
+    state_sha256: str
+    """Of the chunk's own state."""
+
+    @cached_property
+    def canonical(self) -> bytes:
+        """This place as canonical JSON, written once however often a stream is committed to."""
+        return canonical_bytes(asdict(self))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,9 +77,27 @@ class Session:
     chunk_states: Mapping[str, ChunkState]
     """By commitment."""
     places: Mapping[str, ChunkPlace]
-    """By commitment."""
+    """By commitment, in the order of the state."""
     key: bytes
     """Key of the commitments."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Record:
+    """The content of chunks.json."""
+
+    decay: float
+    places: tuple[ChunkPlace, ...]
+
+
+def state_sha256(state_NKV: Tensor) -> str:
+    """Digest of a state's bytes."""
+    return sha256_hex(tensor_bytes(state_NKV))
+
+
+def commit_session(key: bytes, decay: float, places: Iterable[ChunkPlace]) -> str:
+    """Keyed commitment of what a session keeps: decay, and the chunks with their places and states, in order."""
+    return commitment(key, b"\n".join((canonical_bytes(decay), *(place.canonical for place in places))))
 
 
 def weights_bytes(pairs: Pairs, *, dtype: torch.dtype = torch.float32) -> bytes:
@@ -69,13 +105,16 @@ def weights_bytes(pairs: Pairs, *, dtype: torch.dtype = torch.float32) -> bytes:
     return save(to_peft_tensors(pairs, dtype=dtype), metadata={"format": "pt"})
 
 
+def config_bytes(pairs: Pairs, *, base_name: str) -> bytes:
+    """The bytes of adapter_config.json."""
+    config = peft_config(pairs, rank=uniform_rank(pairs), base_name=base_name)
+    return (json.dumps(config, indent=1, sort_keys=True) + "\n").encode()
+
+
 def served_files(adapter: Adapter, *, dtype: torch.dtype = torch.float32) -> dict[str, bytes]:
     """The files that travel to engines and registries, by name."""
-    config = peft_config(
-        adapter.pairs, rank=uniform_rank(adapter.pairs), base_name=adapter.manifest.identity.base.source
-    )
     return {
-        CONFIG: (json.dumps(config, indent=1, sort_keys=True) + "\n").encode(),
+        CONFIG: config_bytes(adapter.pairs, base_name=adapter.manifest.identity.base.source),
         WEIGHTS: weights_bytes(adapter.pairs, dtype=dtype),
         MANIFEST: adapter.manifest.to_bytes(),
     }
@@ -91,15 +130,11 @@ def write_session(session: Session, folder: Path) -> Path:
     with atomic_folder(folder) as staging:
         for name, data in served_files(session.adapter).items():
             (staging / name).write_bytes(data)
-        tensors = {"total": session.state.total_NKV}
-        tensors |= {f"chunk.{c}": state.state_NKV for c, state in session.chunk_states.items()}
+        tensors = {_TOTAL: session.state.total_NKV}
+        tensors |= {_CHUNK + c: state.state_NKV for c, state in session.chunk_states.items()}
         save_file(tensors, staging / STATE, metadata={"format": "pt"})
-        record = {
-            "decay": session.state.decay,
-            "entries": [asdict(entry) for entry in session.state.entries],
-            "places": [asdict(place) for place in session.places.values()],
-        }
-        (staging / CHUNKS).write_bytes(canonical_bytes(record))
+        places = tuple(session.places[entry.commitment] for entry in session.state.entries)
+        (staging / CHUNKS).write_bytes(canonical_bytes(asdict(_Record(decay=session.state.decay, places=places))))
         handle = os.open(staging / KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
             file.write(session.key.hex() + "\n")
@@ -116,15 +151,18 @@ def read_adapter(folder: Path) -> Adapter:
     if not folder.is_dir():
         raise InputError(f"no adapter folder at {folder}")
     manifest = Manifest.read(folder / MANIFEST)
-    path = folder / WEIGHTS
+    _read_checked(folder / CONFIG, manifest.identity.config_sha256)
+    data = _read_checked(folder / WEIGHTS, manifest.identity.weights_sha256)
     try:
-        data = path.read_bytes()
-        if (found := sha256_hex(data)) != manifest.identity.weights_sha256:
-            raise IntegrityError(f"{path} must have sha256 {manifest.identity.weights_sha256}, got {found}")
-        pairs = from_peft_tensors(load_file(path))
-    except (OSError, SafetensorError) as error:
-        raise IntegrityError(f"{path} is not a whole safetensors file: {error}") from error
+        pairs = from_peft_tensors(load(data))
+    except (SafetensorError, ValueError, KeyError) as error:  # the bytes are as the manifest says: it was made so
+        raise IntegrityError(f"{folder / WEIGHTS} is not a whole safetensors file: {error}") from error
     return Adapter(pairs=pairs, manifest=manifest)
+
+
+def holds_state(folder: Path) -> bool:
+    """Whether a folder was written as a session, and not only exported (some of its files may still be missing)."""
+    return any((folder / name).exists() for name in KEPT)
 
 
 def read_session(folder: Path) -> Session:
@@ -135,31 +173,73 @@ def read_session(folder: Path) -> Session:
         IntegrityError: a file is missing, truncated or changed.
     """
     adapter = read_adapter(folder)
-    if not (folder / STATE).is_file():
+    if not holds_state(folder):
         raise InputError(f"{folder} holds an adapter without its state: it can be served, not extended or erased from")
-    try:
-        key = bytes.fromhex((folder / KEY).read_text().strip())
-        record = json.loads((folder / CHUNKS).read_bytes())
-        entries = tuple(ChunkEntry(**entry) for entry in record["entries"])
-        places = {place["commitment"]: ChunkPlace(**place) for place in record["places"]}
-        with safe_open(folder / STATE, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-        state = State(
-            total_NKV=tensors.pop("total"), entries=entries, decay=float(record["decay"])
-        )  # canonical JSON writes 1.0 as 1
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise IntegrityError(f"the state in {folder} is damaged: {error!r}") from error
-    if (found := state.sha256()) != adapter.manifest.identity.state_sha256:
+    identity = adapter.manifest.identity
+    key, record = _read_key(folder / KEY), _read_record(folder / CHUNKS)
+    if commit_session(key, record.decay, record.places) != identity.session_commitment:
         raise IntegrityError(
-            f"the state in {folder} must have sha256 {adapter.manifest.identity.state_sha256}, got {found}"
+            f"{folder / CHUNKS} or {folder / KEY} is not what the manifest was made with: it was changed"
         )
-    tokens = {entry.commitment: entry.tokens for entry in entries}
-    chunk_states = {
-        name.removeprefix("chunk."): ChunkState(
-            commitment=name.removeprefix("chunk."), tokens=tokens.get(name.removeprefix("chunk."), 0), state_NKV=tensor
-        )
-        for name, tensor in tensors.items()
+    tensors = _read_tensors(folder / STATE)
+    wanted = {_TOTAL: identity.state_sha256} | {
+        _CHUNK + place.commitment: place.state_sha256 for place in record.places
     }
-    if set(chunk_states) != set(tokens):
-        raise IntegrityError(f"the state in {folder} must hold the states of its {len(tokens)} chunks")
-    return Session(adapter=adapter, state=state, chunk_states=chunk_states, places=places, key=key)
+    if set(tensors) != set(wanted):
+        raise IntegrityError(f"{folder / STATE} must hold the total and the states of its {len(record.places)} chunks")
+    for name, digest in wanted.items():
+        if (found := state_sha256(tensors[name])) != digest:
+            raise IntegrityError(f"{folder / STATE}: {name[:20]} must have sha256 {digest}, got {found}")
+    entries = tuple(ChunkEntry(commitment=place.commitment, tokens=place.tokens) for place in record.places)
+    chunk_states = {
+        entry.commitment: ChunkState(
+            commitment=entry.commitment, tokens=entry.tokens, state_NKV=tensors[_CHUNK + entry.commitment]
+        )
+        for entry in entries
+    }
+    return Session(
+        adapter=adapter,
+        state=State(total_NKV=tensors[_TOTAL], entries=entries, decay=record.decay),
+        chunk_states=chunk_states,
+        places={place.commitment: place for place in record.places},
+        key=key,
+    )
+
+
+def _read_checked(path: Path, sha256: str) -> bytes:
+    data = _read(path)
+    if (found := sha256_hex(data)) != sha256:
+        raise IntegrityError(f"{path} must have sha256 {sha256}, got {found}: it was changed or cut short")
+    return data
+
+
+def _read_key(path: Path) -> bytes:
+    try:
+        key = bytes.fromhex(_read(path).decode().strip())
+    except ValueError as error:
+        raise IntegrityError(f"{path} must hold {2 * KEY_BYTES} hexadecimal digits: {error}") from error
+    if len(key) != KEY_BYTES:
+        raise IntegrityError(f"{path} must hold {2 * KEY_BYTES} hexadecimal digits, got {2 * len(key)}")
+    return key
+
+
+def _read_record(path: Path) -> _Record:
+    try:
+        return build(_Record, json.loads(_read(path)), place=path.name)
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(f"{path} must be JSON: {error}") from error
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise IntegrityError(f"{path} is not a whole safetensors file: {error}") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise IntegrityError(f"{path} must be readable: {error.strerror}") from error

@@ -165,9 +165,7 @@ def _answer(
 ) -> float | None:
     if asked is None:
         return None
-    return log_probability(
-        core.base, core.generator, state_NKV.to(core.base.device), prefix=asked[0], answer=asked[1]
-    )
+    return log_probability(core.base, core.generator, state_NKV.to(core.base.device), prefix=asked[0], answer=asked[1])
 
 
 def _require_same(
@@ -183,9 +181,7 @@ def _require_same(
     return tuple((c, named[c]) for c in order)
 
 
-def _breakdown(
-    chunks: Sequence[tuple[str, Chunk]], documents: Sequence[Document], values_T: Tensor
-) -> Breakdown:
+def _breakdown(chunks: Sequence[tuple[str, Chunk]], documents: Sequence[Document], values_T: Tensor) -> Breakdown:
     tokens: list[Span] = []
     whole: list[Span] = []
     position = 0

@@ -7,11 +7,10 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from benchmarks.reporting import arguments, core_of, report
-
 from adapters_core.evaluation.finetuning import LORA_TRAINING, LoraTuned
 from adapters_core.evaluation.runner import choose_methods
 from adapters_core.evaluation.suites import load_suite
+from benchmarks.reporting import arguments, core_of, report
 
 DOCUMENTS = 3
 STEPS = (2, 4, 8, 16, 32)
@@ -30,6 +29,7 @@ def main() -> None:
         with generated.adapt(document) as ready:
             nll, generation_s = fmean(ready.score(document.questions)), ready.seconds
         reached: int | None = None
+        tuned_nll, tuning_s = bare_nll, 0.0
         for steps in STEPS:
             with LoraTuned(base=core.base, training=replace(LORA_TRAINING, steps=steps)).adapt(document) as tuned:
                 tuned_nll, tuning_s = fmean(tuned.score(document.questions)), tuned.seconds

@@ -4,17 +4,17 @@ Peers in the same run: the shipped generator (R1 = R2 = r = 128) and random ones
 (time does not depend on the weights). Peak memory is that of a fresh process each for the body and for generation.
 """
 
+import argparse
 import multiprocessing
 import resource
 import sys
 from typing import Any
 
-from benchmarks.reporting import arguments, core_of, report
-
 from adapters_core.config import GeneratorConfig
 from adapters_core.modeling.generator import Generator
 from adapters_core.pipeline import GenerationCore
 from adapters_core.timing import KEY, document_of, generation_ratios
+from benchmarks.reporting import arguments, core_of, report
 
 LENGTHS = (512, 2048, 8192)
 PEERS = ((144, 18), (256, 32))
@@ -27,17 +27,17 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for core in (shipped, *(random_core(shipped, size, rank) for size, rank in PEERS)):
         config = core.generator.config
-        for time in generation_ratios(core, LENGTHS, repeats=args.repeats):
-            rows.append(
-                {
-                    "R": config.key_size,
-                    "r": config.rank,
-                    "tokens": time.tokens,
-                    "body s": time.body_s,
-                    "ratio, pairs": time.ratio,
-                    "ratio, recorded": time.recorded_ratio,
-                }
-            )
+        rows += [
+            {
+                "R": config.key_size,
+                "r": config.rank,
+                "tokens": time.tokens,
+                "body s": time.body_s,
+                "ratio, pairs": time.ratio,
+                "ratio, recorded": time.recorded_ratio,
+            }
+            for time in generation_ratios(core, LENGTHS, repeats=args.repeats)
+        ]
     if core.base.device.type == "cpu":
         for row in rows:
             if row["R"] == shipped.generator.config.key_size:
@@ -51,17 +51,17 @@ def random_core(core: GenerationCore, size: int, rank: int) -> GenerationCore:
     return GenerationCore(core.base, Generator(config, core.base))
 
 
-def extra_memory(args: Any, tokens: int) -> int:
+def extra_memory(args: argparse.Namespace, tokens: int) -> int:
     """Bytes that generation needs above a bare forward pass, each in a process of its own."""
     context = multiprocessing.get_context("spawn")
     peaks = []
     for generate in (False, True):
         with context.Pool(1) as pool:
-            peaks.append(pool.apply(peak_memory, (args, tokens, generate)))
+            peaks.append(pool.apply(peak_memory, (args, tokens), {"generate": generate}))
     return max(0, peaks[1] - peaks[0])
 
 
-def peak_memory(args: Any, tokens: int, generate: bool) -> int:
+def peak_memory(args: argparse.Namespace, tokens: int, *, generate: bool) -> int:
     """Largest resident set of this process after one pass, in bytes (the generator's own weights included)."""
     import torch
 

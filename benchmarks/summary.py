@@ -7,17 +7,18 @@ RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
-`make bench` measures these again and rewrites this page. Times are the best of interleaved repetitions; what counts are the
-ratios, since machines are noisy. One script a question, in `benchmarks/`.
+`make bench` measures these again and rewrites this page. Times are the best of interleaved repetitions; what counts are
+the ratios, since machines are noisy. One script a question, in `benchmarks/`.
 """
 QUESTIONS = {
-    "generation": "How near is generation to one bare forward pass of the base's body over the same context? "
+    "generation": "How near is generation to one bare forward of the base's body over the same context? "
     "`pairs`: from token ids to the low-rank pairs; `recorded`: from text to an adapter with its manifest. "
     "Goal: at most 1.05 for the pairs; extra memory under a tenth of the base's weights.",
-    "query": "What does a query cost under an unmerged adapter? Goals: at most 1.10 of the bare base; a prompt of 2,048 "
-    "tokens at least 5 times slower to the first token.",
+    "query": "What does a query cost under an unmerged adapter? Goals: at most 1.10 of the bare base; a prompt of "
+    "2,048 tokens at least 5 times slower to the first token.",
     "swap": "How long does it take to put one resident adapter in the place of another? Goal: under 1 ms.",
-    "adaptation": "How long must a LoRA be fine-tuned on a document to reach the gold-answer NLL of the generated adapter?",
+    "adaptation": "How long must a LoRA be fine-tuned on a document to reach the gold-answer NLL of the generated "
+    "adapter?",
 }
 
 

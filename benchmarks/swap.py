@@ -5,12 +5,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import torch
-from benchmarks.reporting import arguments, core_of, report
 
 from adapters_core.artifact import read_adapter, write_session
 from adapters_core.data.documents import Document
 from adapters_core.modeling.lora import applied
 from adapters_core.timing import KEY, seconds
+from benchmarks.reporting import arguments, core_of, report
 
 SWAPS = 50
 
@@ -36,8 +36,8 @@ def main() -> None:
         path = write_session(sessions[0], Path(folder) / "a")
         load = min(seconds(lambda: read_adapter(path)) for _ in range(args.repeats))
     median = float(torch.tensor(times).median())
-    rows = [{"swap ms, median": median * 1e3, "swap ms, worst": max(times) * 1e3, "load from disk / swap": load / median}]
-    report("swap", rows, args, core)
+    row = {"swap ms, median": median * 1e3, "swap ms, worst": max(times) * 1e3, "load from disk / swap": load / median}
+    report("swap", [row], args, core)
 
 
 if __name__ == "__main__":

@@ -23,11 +23,11 @@ class TinyFiles:
         return ["--base", str(self.base), "--generator", str(self.generator), "--threads", "1"]
 
 
-def write_tiny_files(folder: Path, **changes: object) -> TinyFiles:
+def write_tiny_files(folder: Path) -> TinyFiles:
     """Write a tiny base and a random generator for it into a folder."""
     base = tiny_base()
     base.model.save_pretrained(folder / "base")
     base.require_tokenizer().save_pretrained(folder / "base")
-    generator = tiny_generator(load_base(folder / "base"), tiny_config(**changes))
+    generator = tiny_generator(load_base(folder / "base"), tiny_config())
     save_generator(generator, folder / "generator.safetensors", dtype=torch.float32)
     return TinyFiles(base=folder / "base", generator=folder / "generator.safetensors")

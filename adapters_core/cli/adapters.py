@@ -28,7 +28,7 @@ def add(commands: "Commands[argparse.ArgumentParser]") -> None:
     )
     generate.add_argument("--context", type=Path, nargs="+", required=True, metavar="FILE", help="UTF-8 text files")
     generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
-    generate.add_argument("--key-file", type=Path, help="64 hexadecimal digits: key of the commitments (drawn if absent)")
+    generate.add_argument("--key-file", type=Path, help="64 hexadecimal digits: the commitments' key (drawn if absent)")
     generate.add_argument("--decay", type=float, default=1.0, help="factor on earlier chunks at each new one; 1: none")
     add_model_options(generate)
     add_json_option(generate)

@@ -3,7 +3,14 @@
 import argparse
 from pathlib import Path
 
-from adapters_core.cli.options import add_json_option, add_model_options, command, load_core_of, positive, quiet_libraries
+from adapters_core.cli.options import (
+    add_json_option,
+    add_model_options,
+    command,
+    load_core_of,
+    positive,
+    quiet_libraries,
+)
 from adapters_core.cli.output import print_json, results
 
 
@@ -15,9 +22,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         summary="compare the generator with a reference case: worst relative error of deltas and logits, by mode",
         examples="  ringi conform tests/reference/case_full_rank.json tests/reference/case_truncated.json",
     )
-    conform.add_argument("case", type=Path, nargs="+", metavar="CASE.json", help="the tensors lie beside it as .safetensors")
-    conform.add_argument("--delta-limit", type=float, default=5e-6, help="largest relative error of a delta that passes")
-    conform.add_argument("--logit-limit", type=float, default=5e-5, help="largest relative error of the logits that passes")
+    conform.add_argument(
+        "case", type=Path, nargs="+", metavar="CASE.json", help="its tensors lie beside it, .safetensors"
+    )
+    conform.add_argument("--delta-limit", type=float, default=5e-6, help="largest relative error of a delta")
+    conform.add_argument("--logit-limit", type=float, default=5e-5, help="largest relative error of the logits")
     add_json_option(conform)
     conform.set_defaults(run=run_conform)
 
@@ -50,7 +59,9 @@ def run_conform(args: argparse.Namespace) -> int:
             case: {mode: {"deltas": e.deltas, "logits": e.logits} for mode, e in modes.items()}
             for case, modes in found.items()
         }
-        print_json({"cases": cases, "limits": {"deltas": args.delta_limit, "logits": args.logit_limit}, "passed": passed})
+        print_json(
+            {"cases": cases, "limits": {"deltas": args.delta_limit, "logits": args.logit_limit}, "passed": passed}
+        )
         return 0 if passed else 1
     for case, modes in found.items():
         for mode, errors in modes.items():

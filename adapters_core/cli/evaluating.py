@@ -47,17 +47,17 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         examples=(
             "  ringi evaluate --suite fictional --limit 60\n"
             "  ringi evaluate --suite squad:dev-v1.1.json --methods none,prompt,adapter,wrong --limit 300 --json\n"
-            "  ringi evaluate --suite fictional --methods none,prompt,lora,full,adapter,wrong --answers --out var/report"
+            "  ringi evaluate --suite fictional --methods none,prompt,lora,adapter,wrong --answers --out var/report"
         ),
     )
     evaluate.add_argument("--suite", default="fictional", help="fictional, squad:PATH or conflicts:PATH")
-    evaluate.add_argument("--methods", default="none,prompt,adapter,wrong", help="out of none,prompt,lora,full,adapter,wrong")
+    evaluate.add_argument("--methods", default="none,prompt,adapter,wrong", help="none,prompt,lora,full,adapter,wrong")
     evaluate.add_argument("--limit", type=positive, default=60, help="most questions")
     evaluate.add_argument("--answers", action="store_true", help="also let the base answer (F1, EM, contains; slow)")
-    evaluate.add_argument("--measure", default="retention,cost", help="also measure: retention,cost,perplexity; or none")
+    evaluate.add_argument("--measure", default="retention,cost", help="also: retention,cost,perplexity; or none")
     evaluate.add_argument("--measure-documents", type=positive, default=4, help="documents these are measured on")
     evaluate.add_argument("--seed", type=int, default=0, help="of the sample and the bootstrap")
-    evaluate.add_argument("--out", type=Path, default=None, metavar="DIR", help="write report.json, report.md and charts")
+    evaluate.add_argument("--out", type=Path, default=None, metavar="DIR", help="write report.json, report.md, charts")
     add_model_options(evaluate)
     add_json_option(evaluate)
     evaluate.set_defaults(run=run)
@@ -107,10 +107,10 @@ def measure(
     """Everything asked for, with progress on standard error."""
     from adapters_core.data.documents import Document
     from adapters_core.evaluation.cost import measure_cost
+    from adapters_core.evaluation.neutral import read_neutral
     from adapters_core.evaluation.perplexity import measure_perplexity
     from adapters_core.evaluation.retention import measure_retention
     from adapters_core.evaluation.runner import choose_methods, evaluate
-    from adapters_core.evaluation.neutral import read_neutral
     from adapters_core.evaluation.suites import read_unrelated
 
     with evaluation_bar("questions") as tell:

@@ -23,7 +23,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     export.add_argument("adapter", type=Path, metavar="DIR")
     export.add_argument("--format", choices=FORMATS, default="peft", help="peft: also what vLLM and SGLang read")
-    export.add_argument("--out", type=Path, required=True, metavar="PATH", help="folder (peft, merged) or file (gguf) to make")
+    export.add_argument("--out", type=Path, required=True, metavar="PATH", help="folder, or file for gguf, to make")
     export.add_argument("--rank", type=positive, default=None, help="reduce to this rank; the exact loss is reported")
     export.add_argument("--store-dtype", choices=DTYPES, default="float32", help="of the written factors (peft)")
     add_model_options(export, generator=False)
@@ -49,9 +49,7 @@ def run(args: argparse.Namespace) -> int:
     adapter = read_adapter(args.adapter)
     base = load_base_of(args)
     identity = adapter.manifest.identity
-    check_folder(
-        args.adapter, base, manifest_base_digest=identity.base.digest, weights_sha256=identity.weights_sha256
-    )
+    check_folder(args.adapter, base, manifest_base_digest=identity.base.digest, weights_sha256=identity.weights_sha256)
     pairs, lost = reduced(adapter.pairs, args.rank)
     dtype = getattr(torch, args.store_dtype)
     if args.format == "gguf":
@@ -66,5 +64,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"adapter": adapter.digest, "format": args.format, "path": str(args.out), "lost_share": share})
     else:
-        notes.print(f"adapter {adapter.digest[:16]} as {args.format} in {args.out}; lost to rank reduction: {share:.2%} of its norm")
+        notes.print(
+            f"adapter {adapter.digest[:16]} as {args.format} in {args.out}; reduction lost {share:.2%} of its norm"
+        )
     return 0

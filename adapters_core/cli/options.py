@@ -37,7 +37,7 @@ def add_model_options(parser: argparse.ArgumentParser, *, generator: bool = True
     group.add_argument("--base", default=None, help="folder, .gguf file or hub id; default: the embedded SmolLM2-135M")
     if generator:
         group.add_argument("--generator", type=Path, default=SHIPPED, help="generator file (.safetensors)")
-    group.add_argument("--dtype", choices=DTYPES, default=None, help="data type of the base (GPU: bfloat16, else float32)")
+    group.add_argument("--dtype", choices=DTYPES, default=None, help="of the base (GPU: bfloat16, else float32)")
     group.add_argument("--device", default=None, help="cpu, cuda, cuda:1 ... (cuda where there is one)")
     group.add_argument("--threads", type=positive, default=None, help="CPU threads (all cores)")
 

@@ -21,9 +21,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on")
     serve.add_argument("--port", type=int, default=8600, help="port to listen on; 0 takes a free one")
     serve.add_argument("--store", type=Path, default=Path("var/store"), help="folder of the adapters and sessions")
-    serve.add_argument("--insecure-loopback", action="store_true", help="allow requests without a token from this machine")
+    serve.add_argument("--insecure-loopback", action="store_true", help="no token needed, from this machine only")
     serve.add_argument("--ray", action="store_true", help="run on Ray Serve")
-    serve.add_argument("--replicas", type=positive, default=1, help="with --ray: replicas, a GPU each where there are GPUs")
+    serve.add_argument("--replicas", type=positive, default=1, help="with --ray; a GPU each where there are GPUs")
     add_model_options(serve)
     serve.set_defaults(run=run)
 

@@ -24,8 +24,8 @@ def manifest_table(manifest: Manifest) -> Table:
         f"+{len(identity.added)} -{len(identity.erased)} in this step",
         "rank": str(identity.rank),
         "norm": f"{sum(n.frobenius**2 for n in identity.norms.values()) ** 0.5:.4f} over {len(identity.norms)} sites",
-        "made": f"{observation.created_at} in {observation.seconds:.2f} s on {environment.device}, {environment.dtype}, "
-        f"{environment.threads} threads",
+        "made": f"{observation.created_at} in {observation.seconds:.2f} s",
+        "on": f"{environment.device}, {environment.dtype}, {environment.threads} threads",
         "code": observation.code_version,
     }
     if identity.drift is not None:

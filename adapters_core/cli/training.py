@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,16 +30,24 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         examples=(
             "  ringi train --recipe smollm2-cpu --corpus corpus.jsonl.xz --out var/run --time-limit 3600\n"
             "  ringi train --recipe domain --documents rules/*.md --out var/domain     # from the shipped generator\n"
-            "  accelerate launch --num_processes 8 -m adapters_core train --recipe 7b-8gpu --base mistralai/Mistral-7B-v0.3"
-            " \\\n      --corpus corpus.jsonl.xz --out var/7b"
+            "  accelerate launch --num_processes 8 -m adapters_core train --recipe 7b-8gpu \\\n"
+            "      --base mistralai/Mistral-7B-v0.3 --corpus corpus.jsonl.xz --out var/7b"
         ),
     )
     train.add_argument("--recipe", default="smollm2-cpu", help="tiny, smollm2-cpu, smollm2-h200, 7b-8gpu, domain")
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder; resumed if it exists")
-    train.add_argument("--corpus", type=Path, nargs="+", default=[], metavar="FILE", help="jsonl, .gz or .xz: source, id, text")
-    train.add_argument("--documents", type=Path, nargs="+", default=[], metavar="FILE", help="plain text files to train on")
-    train.add_argument("--start-from", type=Path, default=None, metavar="GENERATOR", help="generator to fine-tune (domain: the shipped one)")
-    train.add_argument("--time-limit", type=float, default=None, metavar="S", help="seconds of training, over all resumes")
+    train.add_argument(
+        "--corpus", type=Path, nargs="+", default=[], metavar="FILE", help="jsonl(.gz, .xz): source, id, text"
+    )
+    train.add_argument("--documents", type=Path, nargs="+", default=[], metavar="FILE", help="text files to train on")
+    train.add_argument(
+        "--start-from",
+        type=Path,
+        default=None,
+        metavar="GENERATOR",
+        help="generator to fine-tune (domain: the shipped one)",
+    )
+    train.add_argument("--time-limit", type=float, default=None, metavar="S", help="seconds of training, all resumes")
     train.add_argument("--steps", type=positive, default=None, help="steps after which the run ends")
     train.add_argument("--batch-rows", type=positive, default=None, help="rows of a micro-batch")
     train.add_argument("--learning-rate", type=float, default=None, help="peak of the schedule")
@@ -112,9 +120,7 @@ def _training_run(
     from adapters_core.training.loop import TrainingRun
     from adapters_core.training.rows import RowSource
 
-    rows = RowSource(
-        base.require_tokenizer(), chosen.settings, passages=passages, question_examples=document_examples
-    )
+    rows = RowSource(base.require_tokenizer(), chosen.settings, passages=passages, question_examples=document_examples)
     return TrainingRun(
         base=base,
         generator=generator,
@@ -143,7 +149,9 @@ def _passages(corpora: Iterable[Path], documents: Sequence[Path]) -> Iterator["P
         raise InputError("name texts to train on: --corpus FILE.jsonl.xz or --documents FILE...")
 
 
-def _watchers(args: argparse.Namespace, chosen: "Recipe", base: "BaseModel") -> Iterator["_Watching"]:
+def _watchers(
+    args: argparse.Namespace, chosen: "Recipe", base: "BaseModel"
+) -> Iterator[AbstractContextManager["Watcher"]]:
     yield _Watching(chosen.settings.max_steps, chosen.settings.time_limit_s)
     if args.mlflow:
         from adapters_core.tracking.mlflow_store import MlflowTracker
