@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -90,7 +90,8 @@ def _exclusive(target: Path) -> Iterator[None]:
     finally:
         # While the lock is held: whoever then gets hold of the removed file sees that it has no name, and starts over.
         # The other way round, a third process could make a new file beside one that another already holds.
-        lock_path.unlink(missing_ok=True)
+        with suppress(OSError):
+            lock_path.unlink()
         lock.release()
 
 

@@ -126,7 +126,8 @@ class RowSource:
         rows: list[TrainingRow] = []
         for _ in range(documents):
             ids, examples = self._document(rng)
-            rows += [self._question(ids, example) for example in examples[: self.settings.questions_per_document]]
+            asked = rng.sample(examples, min(len(examples), self.settings.questions_per_document))
+            rows += [self._question(ids, example) for example in asked]
         return rows
 
     def _document(self, rng: random.Random) -> tuple[Ids, Sequence[QuestionExample]]:
