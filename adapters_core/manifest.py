@@ -16,8 +16,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from rfc8785 import CanonicalizationError
+
 from adapters_core.canonical import canonical_bytes, digest_of, sha256_hex
 from adapters_core.errors import IntegrityError
+from adapters_core.from_json import build
 
 SCHEMA = "ringi-adapter-1"
 
@@ -97,6 +100,10 @@ class Identity:
     """Of the total state's bytes."""
     weights_sha256: str
     """Of adapter_model.safetensors."""
+    config_sha256: str
+    """Of adapter_config.json."""
+    session_commitment: str
+    """HMAC-SHA-256 under the context's key of all that the core keeps: chunks, their places and states, in order."""
     rank: int
     """Uniform rank of the written pairs."""
     norms: Mapping[str, SiteNorms]
@@ -156,27 +163,23 @@ class Manifest:
         """
         try:
             tree = json.loads(data)
-            identity, observation = dict(tree["identity"]), tree["observation"]
-            manifest = cls(
-                identity=Identity(
-                    **{
-                        **identity,
-                        "base": BaseRecord(**identity["base"]),
-                        "generator": GeneratorRecord(**identity["generator"]),
-                        "environment": Environment(**identity["environment"]),
-                        "added": tuple(ChunkRecord(**chunk) for chunk in identity["added"]),
-                        "erased": tuple(identity["erased"]),
-                        "norms": {path: SiteNorms(**norms) for path, norms in identity["norms"].items()},
-                    }
-                ),
-                observation=Observation(**observation),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise IntegrityError(f"not a manifest of schema {SCHEMA}: {error!r}") from error
+        except (ValueError, RecursionError) as error:
+            raise IntegrityError(f"a manifest must be JSON: {error}") from error
+        if not isinstance(tree, dict) or tree.get("schema") != SCHEMA:
+            schema = tree.get("schema") if isinstance(tree, dict) else None
+            raise IntegrityError(f"a manifest must be of schema {SCHEMA}, got {schema!r:.80}")
+        parts = {name: tree[name] for name in ("identity", "observation") if name in tree}
+        manifest = build(cls, parts, place="manifest")
+        try:
+            written = manifest.to_bytes()
+        except CanonicalizationError as error:  # NaN, or a whole number that no JSON reader keeps
+            raise IntegrityError(f"a manifest must hold what canonical JSON can: {error}") from error
         if tree.get("digest") != manifest.digest:
             raise IntegrityError(
-                f"the manifest says it is {tree.get('digest')}, its identity has digest {manifest.digest}: it was changed"
+                f"the manifest says it is {tree.get('digest')}, its identity has {manifest.digest}: it was changed"
             )
+        if written != data:
+            raise IntegrityError("a manifest must be canonical JSON (RFC 8785): this one was written again")
         return manifest
 
     @classmethod

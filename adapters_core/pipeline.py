@@ -16,7 +16,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from adapters_core.artifact import KEY_BYTES, ChunkPlace, Session, weights_bytes
+from adapters_core.artifact import (
+    KEY_BYTES,
+    ChunkPlace,
+    Session,
+    commit_session,
+    config_bytes,
+    state_sha256,
+    weights_bytes,
+)
 from adapters_core.canonical import canonical_bytes, commitment, sha256_hex
 from adapters_core.data.chunking import Chunk, chunk_documents
 from adapters_core.data.documents import Document
@@ -151,7 +159,7 @@ class GenerationCore:
         """
         return chunk_documents(
             documents,
-            self.base.require_tokenizer(),  # type: ignore[arg-type]  # checked to be a fast one when it is used
+            self.base.require_tokenizer(),
             chunk_tokens=self._chunk_tokens(),
             max_tokens=self.limits.context_tokens,
         )
@@ -246,7 +254,7 @@ class GenerationCore:
             raw_NKV = encoder(state, chunk)
             chunk_state = ChunkState.of(raw_NKV, commitment=name, tokens=len(chunk.token_ids))
             state, states[name] = state.add(chunk_state), chunk_state
-            places[name] = _place(name, chunk)
+            places[name] = _place(chunk, chunk_state)
             progress(done, len(named))
         added = tuple(ChunkRecord(commitment=name, tokens=len(chunk.token_ids)) for name, chunk in named)
         after = replace(line, state=state, chunk_states=states, places=places)
@@ -281,6 +289,8 @@ class GenerationCore:
             decay=line.state.decay,
             state_sha256=line.state.sha256(),
             weights_sha256=sha256_hex(weights_bytes(pairs)),
+            config_sha256=sha256_hex(config_bytes(pairs, base_name=self.base.source)),
+            session_commitment=commit_session(line.key, line.state.decay, line.places.values()),
             rank=uniform_rank(pairs),
             norms=norms,
             drift=drift(line.parent.pairs, pairs) if line.parent else None,
@@ -388,14 +398,15 @@ def commit_chunk(key: bytes, chunk: Chunk) -> str:
     return commitment(key, canonical_bytes(place))
 
 
-def _place(name: str, chunk: Chunk) -> ChunkPlace:
+def _place(chunk: Chunk, state: ChunkState) -> ChunkPlace:
     return ChunkPlace(
-        commitment=name,
+        commitment=state.commitment,
         document=chunk.document,
         index=chunk.index,
         start=chunk.start,
         end=chunk.end,
-        tokens=len(chunk.token_ids),
+        tokens=state.tokens,
+        state_sha256=state_sha256(state.state_NKV),
     )
 
 

@@ -13,7 +13,8 @@ T = TypeVar("T")
 def build(kind: type[T], data: object, *, place: str = "") -> T:
     """A dataclass, or a field's value, from plain JSON data.
 
-    Understands dataclasses, tuples of one type, mappings from text, unions, literals, text, numbers, flags and None.
+    Understands dataclasses, tuples of one type, mappings from text, unions, literals, text, numbers, flags and None;
+    what is declared as ``object`` is taken as it is.
 
     Raises:
         IntegrityError: the data have another shape (the message names the place).
@@ -42,7 +43,7 @@ def _value(kind: Any, data: object, place: str) -> Any:  # noqa: ANN401  # types
 def _scalar(kind: Any, data: object, place: str) -> Any:  # noqa: ANN401  # types are data here
     if kind is float and isinstance(data, int) and not isinstance(data, bool):
         return float(data)  # canonical JSON writes 1.0 as 1
-    if isinstance(kind, type) and type(data) is kind:
+    if kind is object or (isinstance(kind, type) and type(data) is kind):
         return data
     raise IntegrityError(f"{place} must be {getattr(kind, '__name__', kind)}, got {data!r:.80}")
 
