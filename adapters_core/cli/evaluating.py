@@ -157,10 +157,17 @@ def write(findings: Findings, folder: Path) -> None:
     """Write report.json, report.md and the charts; the folder is replaced as a whole."""
     import json
 
-    from adapters_core.evaluation.table import figures, markdown
+    from adapters_core.evaluation.figures import figures
+    from adapters_core.evaluation.table import markdown
     from adapters_core.storage import atomic_folder
 
     with atomic_folder(folder, replace=True) as staging:
         (staging / "report.json").write_text(json.dumps(findings.to_json(), indent=1, ensure_ascii=False) + "\n")
-        (staging / "report.md").write_text(markdown(findings.report, findings.retention, findings.cost))
-        figures(findings.report, staging, retention=findings.retention, cost=findings.cost)
+        (staging / "report.md").write_text(markdown(findings.report, findings.retention, findings.cost, findings.perplexity))
+        figures(
+            findings.report,
+            staging,
+            retention=findings.retention,
+            cost=findings.cost,
+            perplexity=findings.perplexity,
+        )

@@ -1,6 +1,7 @@
 """serve: the generation core over HTTP."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from adapters_core.cli.options import add_model_options, command, load_core_of, positive
@@ -24,6 +25,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     serve.add_argument("--insecure-loopback", action="store_true", help="no token needed, from this machine only")
     serve.add_argument("--ray", action="store_true", help="run on Ray Serve")
     serve.add_argument("--replicas", type=positive, default=1, help="with --ray; a GPU each where there are GPUs")
+    serve.add_argument("--most-replicas", type=positive, default=None, help="with --ray: autoscale up to so many")
+    serve.add_argument("--ray-address", default=None, help="with --ray: a running cluster (auto, or its address)")
     add_model_options(serve)
     serve.set_defaults(run=run)
 
@@ -35,18 +38,32 @@ def run(args: argparse.Namespace) -> int:
     from adapters_core.cli.output import notes
     from adapters_core.service.settings import ServiceSettings, read_token
 
-    settings = ServiceSettings(store=args.store, token=read_token(os.environ))
+    settings = ServiceSettings(store=args.store.resolve(), token=read_token(os.environ))
+
+    def announce(url: str) -> None:
+        notes.print(f"serving at {url} (GET /ready, /docs, /metrics); Ctrl-C drains and stops")
+
     if args.ray:
-        return _run_on_ray(args, settings)
+        from adapters_core.service.ray_serve import ClusterSettings, serve_on_ray
+
+        serve_on_ray(
+            partial(load_core_of, args),
+            settings,
+            ClusterSettings(replicas=args.replicas, most_replicas=args.most_replicas, address=args.ray_address),
+            host=args.host,
+            port=args.port,
+            allow_anonymous=args.insecure_loopback,
+            announce=announce,
+        )
+        return 0
     from adapters_core.service.server import serve
 
-    core = load_core_of(args)
     serve(
-        core,
+        load_core_of(args),
         settings,
         host=args.host,
         port=args.port,
         allow_anonymous=args.insecure_loopback,
-        announce=lambda url: notes.print(f"serving {core.base.source} at {url} (GET /ready, /docs, /metrics)"),
+        announce=announce,
     )
     return 0

@@ -194,9 +194,7 @@ def test_help_of_every_command_has_examples(capsys: pytest.CaptureFixture[str]) 
         assert "examples:" in capsys.readouterr().out
 
 
-def test_training_goes_on_where_it_stopped(
-    tiny: TinyFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_training_goes_on_where_it_stopped(tiny: TinyFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = tmp_path / "text.md"
     text.write_text(" ".join(f"Clause {n} names depot {n * 7 % 31} and its keeper." for n in range(200)))
     train = ["train", "--recipe", "tiny", "--documents", str(text), "--out", str(tmp_path / "run"), "--json"]

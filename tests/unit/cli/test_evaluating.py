@@ -1,0 +1,80 @@
+"""ringi evaluate on a tiny base and a suite of two documents."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from adapters_core.cli.main import main
+from tests.tiny_files import TinyFiles, write_tiny_files
+
+DOCUMENTS = {
+    "depot": ("The Kanazawa depot closes at nine.", "When does the depot close?", "nine"),
+    "keys": ("Ms Mori keeps the keys of the archive.", "Who keeps the keys?", "Ms Mori"),
+}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyFiles:
+    return write_tiny_files(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> str:
+    data = [
+        {
+            "title": name,
+            "paragraphs": [
+                {
+                    "context": context,
+                    "qas": [
+                        {
+                            "id": name,
+                            "question": question,
+                            "answers": [{"text": answer, "answer_start": context.index(answer)}],
+                        }
+                    ],
+                }
+            ],
+        }
+        for name, (context, question, answer) in DOCUMENTS.items()
+    ]
+    path = tmp_path / "suite.json"
+    path.write_text(json.dumps({"version": "1.1", "data": data}))
+    return f"squad:{path}"
+
+
+def test_the_report_has_every_method_and_the_control(
+    tiny: TinyFiles, suite: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", "--suite", suite, "--methods", "none,prompt,adapter", "--measure", "retention"]
+    assert main([*arguments, "--out", str(tmp_path / "report"), "--json", *tiny.options]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [method["method"] for method in found["report"]["methods"]] == ["none", "prompt", "adapter", "wrong"]
+    assert found["retention"] is not None
+    assert found["cost"] is None
+    written = {path.name for path in (tmp_path / "report").iterdir()}
+    assert {"report.json", "report.md"} <= written
+    assert any(name.endswith(".svg") for name in written)
+
+
+def test_the_table_is_for_people(tiny: TinyFiles, suite: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["evaluate", "--suite", suite, "--methods", "none,prompt,adapter,wrong", "--measure", "none"]
+    assert main([*arguments, *tiny.options]) == 0
+    assert "wrong" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--methods", "none,magic"], "magic"),
+        (["--measure", "speed"], "speed"),
+        (["--suite", "squad:nowhere.json"], "nowhere.json"),
+        (["--suite", "trivia"], "trivia"),
+    ],
+)
+def test_what_is_unknown_is_refused_by_name(
+    tiny: TinyFiles, suite: str, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "--suite", suite, "--measure", "none", *arguments, *tiny.options]) == 2
+    assert said in capsys.readouterr().err
