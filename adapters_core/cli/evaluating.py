@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from adapters_core.pipeline import GenerationCore
 
 MEASURES = ("retention", "cost", "perplexity")
+REPORT_FILES = ("report.json", "report.md", "*.svg")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
     measures = tuple(name for name in args.measure.split(",") if name not in ("", "none"))
     if unknown := sorted(set(measures) - set(MEASURES)):
         raise InputError(f"--measure must be out of {', '.join(MEASURES)} or none, got {', '.join(unknown)}")
+    if args.out is not None:
+        require_replaceable(args.out)
     suite = load_suite(args.suite)
     core = load_core_of(args)
     findings = measure(
@@ -154,20 +157,42 @@ def show(findings: Findings) -> None:
 
 
 def write(findings: Findings, folder: Path) -> None:
-    """Write report.json, report.md and the charts; the folder is replaced as a whole."""
+    """Write report.json, report.md and the charts; an earlier report is replaced as a whole, and nothing else is."""
     import json
 
     from adapters_core.evaluation.figures import figures
     from adapters_core.evaluation.table import markdown
     from adapters_core.storage import atomic_folder
 
+    require_replaceable(folder)
     with atomic_folder(folder, replace=True) as staging:
         (staging / "report.json").write_text(json.dumps(findings.to_json(), indent=1, ensure_ascii=False) + "\n")
-        (staging / "report.md").write_text(markdown(findings.report, findings.retention, findings.cost, findings.perplexity))
+        (staging / "report.md").write_text(
+            markdown(findings.report, findings.retention, findings.cost, findings.perplexity)
+        )
         figures(
             findings.report,
             staging,
             retention=findings.retention,
             cost=findings.cost,
             perplexity=findings.perplexity,
+        )
+
+
+def require_replaceable(folder: Path) -> None:
+    """Refuse a folder that holds anything but a report: it would be deleted with the report it gives way to.
+
+    Raises:
+        InputError: there is something else at that path.
+    """
+    from adapters_core.errors import InputError
+
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"--out {folder} must be a folder, it is a file: choose another path")
+    others = sorted(path.name for path in folder.iterdir() if not any(path.match(name) for name in REPORT_FILES))
+    if others:
+        raise InputError(
+            f"--out {folder} must be a new folder or an earlier report's, it holds {others[:3]}: choose another one"
         )

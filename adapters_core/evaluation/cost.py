@@ -9,13 +9,13 @@ A query here is a question up to the first token of its answer. Break-even is th
     adapt + n query  <  n query of the prompt        None where one query costs as much as the prompt's or more
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from statistics import fmean
 
 from adapters_core.data.prompts import text_ids
 from adapters_core.errors import InputError
+from adapters_core.evaluation.break_even import CostLine, crossing_point
 from adapters_core.evaluation.cost_samples import METHODS, Sample, measure_document
 from adapters_core.evaluation.methods import AdapterSource
 from adapters_core.evaluation.question_files import SuiteDocument
@@ -99,25 +99,21 @@ def _context_tokens(base: BaseModel, document: SuiteDocument) -> int:
     return len(text_ids(base.require_tokenizer(), document.text))
 
 
-def break_even(adapt: float, query: float, prompt_query: float) -> int | None:
-    """The smallest whole n with ``adapt + n * query < n * prompt_query``; None: there is none."""
-    saved = prompt_query - query
-    if not saved > 0:
-        return None
-    n = math.floor(adapt / saved) + 1
-    return n - 1 if n > 1 and adapt + (n - 1) * query < (n - 1) * prompt_query else n
-
-
 def _rows(samples: Sequence[Sample]) -> tuple[CostRow, ...]:
     means = {method: _mean([s for s in samples if s.method == method]) for method in METHODS}
-    prompt = means["prompt"]
     rows = []
     for method, mean in means.items():
-        early = method in ("cached", "adapter")
-        seconds = break_even(mean.adapt_seconds, mean.query_seconds, prompt.query_seconds) if early else None
-        flops = break_even(mean.adapt_flops, mean.query_flops, prompt.query_flops) if early else None
-        rows.append(CostRow(**asdict(mean), break_even_seconds=seconds, break_even_flops=flops))
+        evens: dict[str, int | None] = {"seconds": None, "flops": None}
+        if method in ("cached", "adapter"):
+            evens = {unit: crossing_point(_line(mean, unit), _line(means["prompt"], unit)) for unit in evens}
+        row = CostRow(**asdict(mean), break_even_seconds=evens["seconds"], break_even_flops=evens["flops"])
+        rows.append(row)
     return tuple(rows)
+
+
+def _line(sample: Sample, unit: str) -> CostLine:
+    once, per_query = getattr(sample, f"adapt_{unit}"), getattr(sample, f"query_{unit}")
+    return CostLine(method=sample.method, once=once, per_query=per_query)
 
 
 def _mean(samples: Sequence[Sample]) -> Sample:

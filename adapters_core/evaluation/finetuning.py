@@ -67,7 +67,7 @@ class FineTuning:
             )
 
 
-LORA_TRAINING = FineTuning(steps=20, learning_rate=1e-3)
+LORA_TRAINING = FineTuning(steps=10, learning_rate=1e-3)
 FULL_TRAINING = FineTuning(steps=10, learning_rate=5e-5)
 
 

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from adapters_core.canonical import canonical_bytes
 from adapters_core.errors import InputError, IntegrityError
-from adapters_core.from_json import build
 from adapters_core.evaluation.intervals import Difference, Interval
 from adapters_core.evaluation.provenance import Provenance
+from adapters_core.from_json import build
 from adapters_core.storage import atomic_file
 
 SCHEMA = "ringi-evaluation-1"

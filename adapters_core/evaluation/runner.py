@@ -25,7 +25,7 @@ from adapters_core.evaluation.suites import Suite
 from adapters_core.evaluation.summaries import summarise
 
 METHODS = ("none", "prompt", "adapter", "wrong", "lora", "full")
-DEFAULT_METHODS = ("none", "prompt", "adapter", "wrong", "lora", "full")
+DEFAULT_METHODS = ("none", "prompt", "adapter", "wrong")
 Progress = Callable[[int, int, str], None]
 """Called with (questions done, questions in all, what was done): a question counts once for every method."""
 

@@ -1,39 +1,16 @@
 """Costs are counted on the same documents and questions, and break-even is never where it is not."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from adapters_core.data.documents import Document
 from adapters_core.errors import InputError
-from adapters_core.evaluation.cost import break_even, measure_cost
+from adapters_core.evaluation.break_even import CostLine, crossing_point
+from adapters_core.evaluation.cost import measure_cost
 from adapters_core.evaluation.flops import body_flops, head_flops
 from tests.tiny_suite import tiny_core, tiny_suite
 
 CORE = tiny_core()
 SUITE = tiny_suite()
-COSTS = st.floats(0, 1e3)
-
-
-@given(adapt=st.integers(0, 10**6), query=st.integers(0, 10**4), prompt=st.integers(0, 10**4))
-def test_break_even_is_the_first_count_of_questions_that_is_cheaper(adapt: int, query: int, prompt: int) -> None:
-    n = break_even(adapt, query, prompt)
-
-    if n is None:
-        assert query >= prompt
-        return
-    assert n >= 1
-    assert adapt + n * query < n * prompt
-    assert n == 1 or adapt + (n - 1) * query >= (n - 1) * prompt
-
-
-@given(adapt=COSTS, query=COSTS, prompt=COSTS)
-def test_break_even_of_measured_costs_is_right_within_rounding(adapt: float, query: float, prompt: float) -> None:
-    n = break_even(adapt, query, prompt)
-
-    assert (n is None) == (query >= prompt)
-    if n is not None and n < 1e9:
-        assert adapt + n * query <= n * prompt * (1 + 1e-9) + 1e-9
 
 
 def test_every_method_is_measured_on_the_same_documents() -> None:
@@ -72,8 +49,13 @@ def test_break_even_is_unknown_for_what_is_compared_with() -> None:
 
     assert found.row("prompt").break_even_seconds is None
     assert found.row("none").break_even_flops is None
-    row = found.row("adapter")
-    assert row.break_even_flops == break_even(row.adapt_flops, row.query_flops, found.row("prompt").query_flops)
+    row, prompt = found.row("adapter"), found.row("prompt")
+    line = CostLine(method="adapter", once=row.adapt_flops, per_query=row.query_flops)
+    assert row.break_even_flops == crossing_point(line, CostLine(method="p", once=0, per_query=prompt.query_flops))
+    n = row.break_even_flops
+    assert n is not None
+    assert row.adapt_flops + n * row.query_flops < n * prompt.query_flops
+    assert row.adapt_flops + (n - 1) * row.query_flops >= (n - 1) * prompt.query_flops
 
 
 def test_a_cost_of_nothing_is_refused() -> None:

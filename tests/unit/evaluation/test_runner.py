@@ -63,6 +63,10 @@ def test_every_method_answers_every_question(report: Report) -> None:
         assert report.summary(method).nll.clusters == 4
 
 
+def test_fine_tuning_is_slow_and_runs_only_where_it_is_asked_for(report: Report) -> None:
+    assert [summary.method for summary in report.methods] == ["none", "prompt", "adapter", "wrong"]
+
+
 def test_the_control_comes_with_the_adapter_unasked() -> None:
     found = evaluate(CORE, SUITE, ["adapter", "none"])
 
