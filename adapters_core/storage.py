@@ -27,7 +27,7 @@ def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
         StorageError: the target exists (or is no folder), or a write failed (disk full, no permission).
         BusyError: another process is writing it now.
     """
-    with _exclusive(target), _storage_errors(target):
+    with exclusive(target), _storage_errors(target):
         if target.exists() and not replace:
             raise StorageError(f"{target} exists already: choose another folder, or remove it first")
         if target.exists() and not target.is_dir():
@@ -75,7 +75,13 @@ def sync_tree(folder: Path) -> None:
 
 
 @contextmanager
-def _exclusive(target: Path) -> Iterator[None]:
+def exclusive(target: Path) -> Iterator[None]:
+    """The only writer of a target while the block runs, among all processes that ask in this way.
+
+    Raises:
+        BusyError: another one is writing it now.
+        StorageError: the lock's file, beside the target, could not be made.
+    """
     with _storage_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     lock_path = target.parent / f".{target.name}.lock"
@@ -84,7 +90,7 @@ def _exclusive(target: Path) -> Iterator[None]:
         with _storage_errors(target):
             lock.acquire(timeout=0)
     except Timeout as error:
-        raise BusyError(f"another process is writing {target}: wait for it, or choose another folder") from error
+        raise BusyError(f"another process is writing {target}: wait for it, or choose another path") from error
     try:
         yield
     finally:
@@ -119,8 +125,9 @@ def _swap(staging: Path, target: Path) -> None:
     target.rename(old)
     try:
         staging.rename(target)
-    except OSError:
-        old.rename(target)
+    except BaseException:  # Ctrl-C between the two steps as well
+        if not target.exists():
+            old.rename(target)
         raise
     shutil.rmtree(old, ignore_errors=True)
 

@@ -22,11 +22,30 @@ def code_version() -> str:
         package = version("ringi")
     except PackageNotFoundError:
         package = "0+source"
-    found = subprocess.run(  # noqa: S603  # fixed arguments
-        ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],  # noqa: S607
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return f"{package}+{found.stdout.strip()}" if found.returncode == 0 else package
+    commit = commit_of(Path(__file__))
+    return package if commit is None else f"{package}+{commit}"
+
+
+def commit_of(file: Path) -> str | None:
+    """Commit of the checkout that a file is part of, ``-dirty`` where it was changed since.
+
+    None where there is no git, no repository, or one that does not know the file: a copy that was installed into
+    somebody else's repository is not at that repository's commit.
+    """
+    if _git(file.parent, "ls-files", "--error-unmatch", "--", file.name) is None:
+        return None
+    return _git(file.parent, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603  # our own arguments
+            ["git", *arguments],  # noqa: S607
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:  # git is not installed, or may not be run
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters_core.cli.options import add_json_option, add_model_options, command, load_core_of
+from adapters_core.cli.options import add_json_option, add_model_options, command, load_core_of, require_free
 from adapters_core.cli.output import notes, print_json, progress_bar, results
 from adapters_core.errors import InputError
 
@@ -80,7 +80,7 @@ def run_generate(args: argparse.Namespace) -> int:
     from adapters_core.data.documents import read_documents
 
     documents = read_documents(args.context)
-    _require_free(args.out)
+    require_free(args.out)
     key = _read_key(args.key_file)
     core = load_core_of(args)
     with progress_bar("encoding chunks") as tell:
@@ -94,7 +94,7 @@ def run_extend(args: argparse.Namespace) -> int:
     from adapters_core.data.documents import read_documents
 
     documents = read_documents(args.context)
-    _require_free(args.out)
+    require_free(args.out)
     before = read_session(args.adapter)
     core = load_core_of(args)
     with progress_bar("encoding chunks") as tell:
@@ -106,7 +106,7 @@ def run_erase(args: argparse.Namespace) -> int:
     """Erase chunks of an adapter."""
     from adapters_core.artifact import read_session
 
-    _require_free(args.out)
+    require_free(args.out)
     before = read_session(args.adapter)
     names = {place.document for place in before.places.values()}
     if unknown := sorted(set(args.document) - names):
@@ -117,11 +117,11 @@ def run_erase(args: argparse.Namespace) -> int:
 
 def run_inspect(args: argparse.Namespace) -> int:
     """Show an adapter."""
-    from adapters_core.artifact import CHUNKS, read_adapter, read_session
+    from adapters_core.artifact import holds_state, read_adapter, read_session
 
-    has_state = (args.adapter / CHUNKS).is_file()
-    adapter = read_session(args.adapter).adapter if has_state else read_adapter(args.adapter)
-    places = list(read_session(args.adapter).places.values()) if has_state else []
+    session = read_session(args.adapter) if holds_state(args.adapter) else None
+    adapter = session.adapter if session else read_adapter(args.adapter)
+    places = list(session.places.values()) if session else []
     if args.json:
         from dataclasses import asdict
 
@@ -149,12 +149,6 @@ def _written(args: argparse.Namespace, session: "Session") -> int:
         results.print(manifest_table(manifest))
         notes.print(f"written to {args.out} (PEFT and vLLM load it as it is)")
     return 0
-
-
-def _require_free(out: Path) -> None:
-    """Say before minutes of work, not after them, that the folder is taken."""
-    if out.exists():
-        raise InputError(f"--out {out} exists already: choose another folder, or remove it first")
 
 
 def _read_key(path: Path | None) -> bytes | None:

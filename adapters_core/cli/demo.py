@@ -69,11 +69,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def generate_each(core: "GenerationCore", documents: "Sequence[Document]", folder: Path) -> list[Path]:
-    """An adapter for every document; those that are there already, made by the same generator, are kept."""
+    """An adapter for every document; those that are there already, made by the same generator, are kept.
+
+    Raises:
+        InputError: a folder that is in the way is no adapter of ours.
+    """
     import shutil
 
-    from adapters_core.artifact import read_session, write_session
-    from adapters_core.errors import RingiError
+    from adapters_core.artifact import MANIFEST, read_session, write_session
+    from adapters_core.errors import InputError, RingiError
 
     folders = []
     with progress_bar("adapters") as tell:
@@ -82,6 +86,10 @@ def generate_each(core: "GenerationCore", documents: "Sequence[Document]", folde
             folders.append(target)
             key = None
             if target.exists():
+                if not (target / MANIFEST).is_file():
+                    raise InputError(
+                        f"{target} must be an adapter or absent, it holds something else: use another --out"
+                    )
                 try:
                     before = read_session(target)
                     identity = before.adapter.manifest.identity

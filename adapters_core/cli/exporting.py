@@ -3,7 +3,15 @@
 import argparse
 from pathlib import Path
 
-from adapters_core.cli.options import DTYPES, add_json_option, add_model_options, command, load_base_of, positive
+from adapters_core.cli.options import (
+    DTYPES,
+    add_json_option,
+    add_model_options,
+    command,
+    load_base_of,
+    positive,
+    require_free,
+)
 from adapters_core.cli.output import notes, print_json
 
 FORMATS = ("peft", "gguf", "merged")
@@ -36,16 +44,14 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from adapters_core.artifact import read_adapter
-    from adapters_core.errors import InputError
     from adapters_core.export.gate import check_folder
     from adapters_core.export.gguf_format import write_gguf_lora
     from adapters_core.export.merged import write_merged
     from adapters_core.export.peft_folder import write_peft_files
     from adapters_core.modeling.adapter import reduced
-    from adapters_core.storage import atomic_folder
+    from adapters_core.storage import atomic_folder, exclusive
 
-    if args.out.exists():
-        raise InputError(f"--out {args.out} exists already: choose another path, or remove it first")
+    require_free(args.out)
     adapter = read_adapter(args.adapter)
     base = load_base_of(args)
     identity = adapter.manifest.identity
@@ -53,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
     pairs, lost = reduced(adapter.pairs, args.rank)
     dtype = getattr(torch, args.store_dtype)
     if args.format == "gguf":
-        write_gguf_lora(args.out, pairs, base)
+        with exclusive(args.out):
+            require_free(args.out)  # another process may have made it since
+            write_gguf_lora(args.out, pairs, base)
     elif args.format == "merged":
         write_merged(args.out, pairs, base)
     else:

@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         notes.print(Text.assemble(("error", "bold red"), f": {error}"))
         return error.exit_status
     except KeyboardInterrupt:
+        if getattr(args, "json", False):
+            print_json({"error": {"code": "interrupted", "message": "interrupted: nothing was half-written"}})
         notes.print("interrupted: nothing was half-written")
         return INTERRUPTED
     except BrokenPipeError:

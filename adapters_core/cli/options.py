@@ -55,6 +55,16 @@ def positive(text: str) -> int:
     raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
 
 
+def require_free(out: Path) -> None:
+    """Say before minutes of work, not after them, that a path is taken.
+
+    Raises:
+        InputError: there is something at that path.
+    """
+    if out.exists() or out.is_symlink():
+        raise InputError(f"--out {out} exists already: choose another path, or remove it first")
+
+
 def load_base_of(args: argparse.Namespace) -> "BaseModel":
     """The base that the options name; the embedded one is fetched where it is missing."""
     import torch
@@ -109,7 +119,10 @@ def _device(name: str) -> "torch.device":
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise InputError(f"--device must be a torch device such as cpu or cuda:0, got {name!r}") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"--device {name}: no CUDA device is available here; use --device cpu")
+        raise InputError(f"--device must be cpu, cuda or cuda:N, got {name!r}") from error
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"--device must be cpu, cuda or cuda:N, got {name!r}")
+    found = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= found:
+        raise InputError(f"--device {name}: {found} CUDA devices are available here; use --device cpu")
     return device

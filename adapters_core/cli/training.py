@@ -1,6 +1,7 @@
 """train: a generator from a recipe, resumable, with a progress bar and a loss plot."""
 
 import argparse
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -60,8 +61,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(args: argparse.Namespace) -> int:
     """Train, then write generator.safetensors, loss.svg and metrics.jsonl into the run's folder."""
-    from adapters_core.modeling.generator_file import save_generator
     from adapters_core.recipes import recipe
+    from adapters_core.storage import exclusive
 
     chosen = recipe(args.recipe).with_changes(
         time_limit_s=args.time_limit,
@@ -72,6 +73,18 @@ def run(args: argparse.Namespace) -> int:
     )
     args.dtype = args.dtype or chosen.settings.dtype
     passages = list(_passages(args.corpus, args.documents))
+    if _is_main_process():
+        with exclusive(args.out):
+            return _train(args, chosen, passages)
+    base = load_base_of(args)  # another of those that accelerate launched: it computes and writes nothing
+    training = _training_run(args, chosen, base, _generator(args, chosen, base), passages)
+    training.train()
+    return INTERRUPTED if training.interrupted else 0
+
+
+def _train(args: argparse.Namespace, chosen: "Recipe", passages: "Sequence[Passage]") -> int:
+    from adapters_core.modeling.generator_file import save_generator
+
     base = load_base_of(args)
     generator = _generator(args, chosen, base)
     with ExitStack() as stack:
@@ -208,14 +221,12 @@ class _Tracking:
 
 def _plot(folder: Path) -> None:
     """The loss by objective over tokens, each point the mean of a twentieth of the run, and what validation found."""
-    import json
-
     from adapters_core.evaluation.charts import Point, line_chart, write_svg
 
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    rows = list(_read_metrics(folder / "metrics.jsonl"))
     points = []
     for name in sorted({key for row in rows for key in row if key.startswith("loss/")}):
-        found = [(float(row["tokens"]), float(row[name])) for row in rows if name in row]
+        found = [(float(row["tokens"]), float(row[name])) for row in rows if row.get(name) is not None]
         size = max(1, len(found) // 20)
         for start in range(0, len(found) - size + 1, size):
             part = found[start : start + size]
@@ -229,3 +240,18 @@ def _plot(folder: Path) -> None:
         note="each point is the mean over a twentieth of the run",
     )
     write_svg(chart, folder / "loss.svg")
+
+
+def _read_metrics(path: Path) -> Iterator[dict[str, float | None]]:
+    """The run's rows; a line that was cut short when a process was killed is left out."""
+    import json
+    from contextlib import suppress
+
+    for line in path.read_text().splitlines():
+        with suppress(ValueError):
+            yield json.loads(line)
+
+
+def _is_main_process() -> bool:
+    """Whether this is the first of the processes that ``accelerate launch`` or torchrun started, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
