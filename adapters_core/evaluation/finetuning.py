@@ -67,8 +67,11 @@ class FineTuning:
             )
 
 
+# Chosen on three fictional documents (360 to 405 tokens), SmolLM2, float32, by gold-answer NLL; no context: 5.59.
+#   LoRA  10 steps at 1e-3: 4.17    20 at 1e-3: 4.40    20 at 3e-4: 4.52    20 at 3e-3: 4.78
+#   full  10 steps at 2e-4: 3.87    10 at 5e-5: 4.00
 LORA_TRAINING = FineTuning(steps=10, learning_rate=1e-3)
-FULL_TRAINING = FineTuning(steps=10, learning_rate=5e-5)
+FULL_TRAINING = FineTuning(steps=10, learning_rate=2e-4)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
