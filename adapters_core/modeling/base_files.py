@@ -15,11 +15,13 @@ import torch
 
 from adapters_core.base_conversion import split_digits_as_llama_cpp_does
 from adapters_core.canonical import file_sha256
-from adapters_core.errors import InputError, IntegrityError, UnsupportedModelError
+from adapters_core.errors import InputError, IntegrityError, NumericalError, UnsupportedModelError
 from adapters_core.modeling.digests import digest_tensors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_CHECKED = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,6 +49,7 @@ def read_base(source: str | Path, *, dtype: torch.dtype, revision: str | None) -
         InputError: no such file, folder or hub id.
         UnsupportedModelError: not a causal LM that is supported.
         IntegrityError: a file of it is missing, truncated or damaged.
+        NumericalError: a weight is NaN or infinite.
     """
     path = Path(source)
     if path.suffix == ".gguf":
@@ -151,6 +154,9 @@ def _stored_tensors(shards: Iterable[Path]) -> Iterator[tuple[str, torch.Tensor]
         try:
             with safe_open(shard, framework="pt") as file:
                 for name in file.keys():  # noqa: SIM118  # not a mapping
-                    yield name, file.get_tensor(name)
+                    tensor = file.get_tensor(name)
+                    if tensor.dtype in _CHECKED and not bool(torch.isfinite(tensor).all()):
+                        raise NumericalError(f"{shard}: {name} must be finite, it holds NaN or infinite values")
+                    yield name, tensor
         except SafetensorError as error:
             raise IntegrityError(f"{shard} is not a whole safetensors file: {error}") from error

@@ -180,6 +180,7 @@ def load_base(
         InputError: no such file, folder or hub id.
         UnsupportedModelError: not a causal LM that is supported.
         IntegrityError: a file of it is missing, truncated or damaged.
+        NumericalError: a weight is NaN or infinite.
     """
     files = read_base(source, dtype=dtype, revision=revision)
     return BaseModel(

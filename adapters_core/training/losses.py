@@ -109,7 +109,7 @@ def _require_plain_head(base: BaseModel) -> None:
     hidden_12D = base.body(input_ids=ids_12, use_cache=False)[0]
     plain_12W = base.model.get_output_embeddings()(hidden_12D)
     logits_12W = base.model(input_ids=ids_12, use_cache=False).logits
-    if capped is not None or not torch.allclose(plain_12W, logits_12W, rtol=1e-2, atol=1e-2):
+    if capped is not None or not torch.allclose(plain_12W, logits_12W, rtol=1e-2, atol=1e-2, equal_nan=True):
         raise UnsupportedModelError(
             f"{type(base.model).__name__} changes its logits after the output embeddings (a cap or a scale): "
             "training needs a base that does not"

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from adapters_core.errors import InputError, IntegrityError, UnsupportedModelError
+from adapters_core.errors import InputError, IntegrityError, NumericalError, UnsupportedModelError
 from adapters_core.modeling.base_model import BaseModel, load_base
 from tests.random_adapter import logits
 from tests.tiny_gguf import write_gguf
@@ -101,6 +101,14 @@ def test_a_weight_of_another_shape_is_refused(folder: Path) -> None:
     change_tensors(folder, lambda tensors: tensors.update({"model.norm.weight": torch.ones(7)}))
 
     with pytest.raises(UnsupportedModelError, match="no causal LM"):
+        load_base(folder)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_weight_that_is_not_finite_is_refused(folder: Path, bad: float) -> None:
+    change_tensors(folder, lambda tensors: tensors["model.norm.weight"][3].fill_(bad))
+
+    with pytest.raises(NumericalError, match=r"model\.norm\.weight must be finite"):
         load_base(folder)
 
 
