@@ -11,6 +11,7 @@ TOKEN_VARIABLE = "RINGI_TOKEN"  # noqa: S105  # the name of a variable, not a to
 TOKEN_FILE_VARIABLE = "RINGI_TOKEN_FILE"  # noqa: S105  # as above
 SHORTEST_TOKEN = 16
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
 
 
@@ -59,8 +60,8 @@ class ServiceSettings:
         Raises:
             ConfigError: a field is out of its bounds.
         """
-        if self.token is not None and len(self.token) < SHORTEST_TOKEN:
-            raise ConfigError(f"a token must have at least {SHORTEST_TOKEN} characters, got {len(self.token)}")
+        if self.token is not None:
+            _require_token(self.token)
         if self.model_name is not None and not _NAME.fullmatch(self.model_name):
             raise ConfigError(f"model_name must match {_NAME.pattern}, got {self.model_name!r}")
         for name in (
@@ -97,8 +98,7 @@ def read_token(environ: Mapping[str, str], path: Path | None = None) -> str | No
             raise ConfigError(f"the token file {path} must be readable text: {type(error).__name__}") from error
     if not token and path is None:
         return None
-    if len(token) < SHORTEST_TOKEN:
-        raise ConfigError(f"a token must have at least {SHORTEST_TOKEN} characters, got {len(token)}")
+    _require_token(token)
     return token
 
 
@@ -117,3 +117,10 @@ def require_safe_binding(host: str, token: str | None, *, allow_anonymous: bool)
         )
     if host not in LOOPBACK:
         raise ConfigError(f"without a token the service listens on {sorted(LOOPBACK)} only, got {host}")
+
+
+def _require_token(token: str) -> None:
+    if len(token) < SHORTEST_TOKEN:
+        raise ConfigError(f"a token must have at least {SHORTEST_TOKEN} characters, got {len(token)}")
+    if not _TOKEN.fullmatch(token):
+        raise ConfigError("a token must be printable ASCII without spaces: a header carries nothing else")

@@ -1,5 +1,7 @@
 """Making adapters over HTTP."""
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import pytest
 from adapters_core.artifact import read_session
 from adapters_core.canonical import sha256_hex
 from adapters_core.data.documents import Document
-from tests.tiny_service import FERRY, KEY, TEA, TinyService, events, serving
+from adapters_core.pipeline import GenerationCore, Limits
+from tests.tiny_service import FERRY, KEY, TEA, TinyService, events, serving, tiny_core
 
 
 @pytest.fixture
@@ -196,4 +199,33 @@ def test_references_are_read_beneath_the_context_folder_only(tmp_path: Path) -> 
         status, problem = generate(reference=outside)
         assert (status, problem["code"]) == (422, "invalid_context"), outside
         assert "secret words" not in str(problem)
+    assert tiny.service.close()
+
+
+def test_a_full_disk_leaves_nothing_half_written_and_can_be_tried_again(
+    tiny: TinyService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        answer = tiny.call.post("/v1/generate", {"documents": [FERRY], "key": KEY})
+
+    assert (answer.status_code, answer.json()["code"]) == (507, "storage")
+    assert "No space left" in answer.json()["detail"]
+    assert list((tmp_path / "store" / "adapters").iterdir()) == []
+    assert tiny.generate(FERRY)["created"] is True
+
+
+def test_a_context_over_the_limit_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    core = tiny_core()
+    tiny = TinyService(
+        tmp_path / "store", core=GenerationCore(core.base, core.generator, limits=Limits(context_tokens=50))
+    )
+
+    answer = tiny.call.post("/v1/generate", {"documents": [{"name": "a", "text": "word " * 50}]})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_context")
+    assert "at most 50 tokens" in answer.json()["detail"]
     assert tiny.service.close()

@@ -78,6 +78,32 @@ def test_concurrent_requests_under_different_adapters_never_leak(tiny: TinyServi
                 assert one["logprob"] == pytest.approx(other["logprob"], abs=1e-4)
 
 
+def test_answers_are_the_same_while_adapters_are_made_and_measured(tiny: TinyService) -> None:
+    digest = tiny.load("ferry-1", FERRY)
+    asked = {"messages": ASK, "max_tokens": 60, "temperature": 0, "logprobs": True, "ignore_eos": True}
+    questions = [{"question": f"Is it {i}?", "answers": ["no"]} for i in range(70)]
+    other: list[tuple[str, dict[str, Any]]] = [
+        ("/v1/generate", {"documents": [{**TEA, "text": TEA["text"] * 9}], "key": "33" * 32}),
+        ("/v1/evaluate", {"questions": questions, "adapter": digest}),
+        ("/v1/attribute", {"adapter": digest, "documents": [FERRY], "question": "When?", "answer": "seven"}),
+        ("/v1/extend", {"adapter": digest, "documents": [TEA]}),
+    ]
+    wanted = [("/v1/chat/completions", {"model": model, **asked}) for model in (BASE, "ferry-1") * 3] + other
+    alone = [tiny.call.post(path, body).json() for path, body in wanted]
+
+    async def together() -> list[Any]:
+        answers = await asyncio.gather(*(tiny.call.send("POST", path, body) for path, body in wanted))
+        return [answer.json() for answer in answers]
+
+    found = asyncio.run(together())
+
+    for one, other_one in zip(found[:6], alone[:6], strict=True):
+        assert one["choices"][0]["message"] == other_one["choices"][0]["message"]
+    assert [found[i]["digest"] for i in (6, 9)] == [alone[i]["digest"] for i in (6, 9)]
+    assert found[7]["nll"] == pytest.approx(alone[7]["nll"], abs=1e-6)
+    assert found[8]["log_probability"] == pytest.approx(alone[8]["log_probability"], abs=1e-6)
+
+
 def test_a_stream_is_the_whole_answer_in_pieces(tiny: TinyService) -> None:
     whole = chat(tiny, stop=["zz"])
     body = {"model": BASE, "messages": ASK, "max_tokens": 12, "temperature": 0, "stream": True}

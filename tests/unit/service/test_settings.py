@@ -46,6 +46,8 @@ def test_without_a_token_a_service_listens_on_loopback_only_and_only_when_told(t
     "fields",
     [
         {"token": "short"},
+        {"token": "long enough but with spaces"},
+        {"token": "稟議稟議稟議稟議稟議稟議稟議稟議"},
         {"model_name": "a b"},
         {"body_bytes": 0},
         {"concurrent_requests": 0},
