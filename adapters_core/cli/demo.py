@@ -27,6 +27,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     demo.add_argument("--out", type=Path, default=Path("var/demo"), metavar="DIR", help="folder of adapters and report")
     demo.add_argument("--limit", type=positive, default=48, help="most questions")
+    demo.add_argument("--documents", type=positive, default=None, help="most documents to make adapters of (all)")
     demo.add_argument("--methods", default="none,prompt,adapter,wrong", help="as in ringi evaluate")
     add_model_options(demo)
     demo.set_defaults(run=run)
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
     core = load_core_of(args)
     notes.print(f"base {core.base.source} {core.base.digest[:16]}, generator {core.generator_digest[:16]}")
-    documents = read_documents(sorted((EXAMPLES / "contexts").glob("*.md")))
+    documents = read_documents(sorted((EXAMPLES / "contexts").glob("*.md")))[: args.documents]
     folders = generate_each(core, documents, args.out / "adapters")
     suite = load_suite("fictional")
     findings = measure(

@@ -1,14 +1,18 @@
 """What the commands print: results on standard output, everything else on standard error."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+_LOG_WIDTH = 132
+"""Columns of tables that go to a file or a pipe, where no terminal says how wide it is."""
+
 notes = Console(stderr=True, highlight=False)
-results = Console(highlight=False, soft_wrap=True)
+results = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _LOG_WIDTH)
 
 
 def print_json(data: object) -> None:

@@ -1,0 +1,23 @@
+"""The generator that comes with the package: it fits the embedded base, is trained, small, and the one its card names."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from adapters_core.cli.options import SHIPPED
+from adapters_core.fetch import fetch_default_base
+from adapters_core.modeling.base_model import load_base
+from adapters_core.modeling.generator_file import load_generator
+
+pytestmark = pytest.mark.base
+
+
+def test_it_is_trained_and_is_the_one_that_its_card_names() -> None:
+    generator = load_generator(SHIPPED, load_base(fetch_default_base(), dtype=torch.bfloat16))
+    assert all(float(output.abs().max()) > 0 for output in generator.output_nOV.values())
+    assert generator.digest() in (SHIPPED.parent / "README.md").read_text()
+
+
+def test_it_is_under_32_megabytes() -> None:
+    assert sum(path.stat().st_size for path in Path(SHIPPED.parent).iterdir()) < 32 * 1000 * 1000
