@@ -1,4 +1,4 @@
-"""The generator that comes with the package: it fits the embedded base, is trained, small, and the one its card names."""
+"""The shipped generator: it fits the embedded base, is trained, is small, and is the one that its card names."""
 
 from pathlib import Path
 
