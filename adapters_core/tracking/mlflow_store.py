@@ -43,6 +43,7 @@ class MlflowTracker:
         """
         self.uri, self.experiment, self.name, self.tags = uri, experiment, name, dict(tags or {})
         self.run_id: str | None = None
+        self._client: MlflowClient | None = None
         self._pending: list[Metric] = []
 
     def __enter__(self) -> Self:
@@ -52,13 +53,13 @@ class MlflowTracker:
             EngineError: MLflow does not answer.
         """
         try:
-            self._client = MlflowClient(self.uri)
-            found = self._client.get_experiment_by_name(self.experiment)
-            experiment_id = found.experiment_id if found else self._client.create_experiment(self.experiment)
-            run = self._client.create_run(experiment_id, run_name=self.name, tags=self.tags)
+            client = MlflowClient(self.uri)
+            found = client.get_experiment_by_name(self.experiment)
+            experiment_id = found.experiment_id if found else client.create_experiment(self.experiment)
+            run = client.create_run(experiment_id, run_name=self.name, tags=self.tags)
         except MlflowException as error:
             raise EngineError(f"MLflow at {self.uri} must answer, it said: {error}") from error
-        self.run_id = str(run.info.run_id)
+        self._client, self.run_id = client, str(run.info.run_id)
         return self
 
     def __exit__(
@@ -66,13 +67,13 @@ class MlflowTracker:
     ) -> None:
         """Send what is pending and close the run."""
         self._flush()
-        self._client.set_terminated(self._id(), "FINISHED" if kind is None else "FAILED")
+        client, run_id = self._open_run()
+        client.set_terminated(run_id, "FINISHED" if kind is None else "FAILED")
 
     def log_parameters(self, parameters: Mapping[str, str]) -> None:
         """Record what the run was started with (values are cut at MLflow's limit)."""
-        self._client.log_batch(
-            self._id(), params=[Param(k, str(v)[:_PARAMETER_LIMIT]) for k, v in sorted(parameters.items())]
-        )
+        client, run_id = self._open_run()
+        client.log_batch(run_id, params=[Param(k, str(v)[:_PARAMETER_LIMIT]) for k, v in sorted(parameters.items())])
 
     def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         """Record numbers of a step."""
@@ -83,14 +84,16 @@ class MlflowTracker:
 
     def log_file(self, path: Path) -> None:
         """Keep a file with the run."""
-        self._client.log_artifact(self._id(), str(path))
+        client, run_id = self._open_run()
+        client.log_artifact(run_id, str(path))
 
     def _flush(self) -> None:
         if self._pending:
-            self._client.log_batch(self._id(), metrics=self._pending)
+            client, run_id = self._open_run()
+            client.log_batch(run_id, metrics=self._pending)
             self._pending = []
 
-    def _id(self) -> str:
-        if self.run_id is None:
+    def _open_run(self) -> tuple[MlflowClient, str]:
+        if self._client is None or self.run_id is None:
             raise EngineError("the MLflow run must be opened with 'with' before anything is logged to it")
-        return self.run_id
+        return self._client, self.run_id

@@ -212,6 +212,24 @@ def test_training_goes_on_where_it_stopped(tiny: TinyFiles, tmp_path: Path, caps
     assert main(["generate", *out, *options]) == 0
 
 
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow 3.17 on SQLAlchemy 2.1
+def test_a_generator_is_fine_tuned_on_the_documents_of_a_domain(
+    tiny: TinyFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # MLflow puts artifacts below the working folder
+    texts = []
+    for name in ("a", "b"):
+        texts.append(tmp_path / f"{name}.md")
+        texts[-1].write_text(" ".join(f"Rule {n} of house {name} names depot {n * 7 % 31}." for n in range(60)))
+    start = ["--recipe", "domain", "--start-from", str(tiny.generator), "--steps", "2", "--batch-rows", "2"]
+    tuned = ["train", *start, "--documents", *map(str, texts), "--out", str(tmp_path / "run"), "--json"]
+    tracked = ["--mlflow", f"sqlite:///{tmp_path / 'runs.db'}", "--base", str(tiny.base), "--threads", "1"]
+    assert main([*tuned, *tracked]) == 0
+    assert read(capsys)["steps"] == 2
+    assert (tmp_path / "run" / "generator.safetensors").read_bytes() != tiny.generator.read_bytes()
+    assert (tmp_path / "runs.db").stat().st_size > 0
+
+
 def test_training_without_texts_is_refused(tiny: TinyFiles, tmp_path: Path) -> None:
     assert main(["train", "--recipe", "tiny", "--out", str(tmp_path / "run"), "--base", str(tiny.base)]) == 2
 
