@@ -1,7 +1,6 @@
 """Runs in a real MLflow with a SQLite file."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy i
 
 
 @pytest.fixture
-def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)  # MLflow puts artifacts below the working folder
-    yield f"sqlite:///{tmp_path / 'runs.db'}"
+    return f"sqlite:///{tmp_path / 'runs.db'}"
 
 
 def test_telemetry_is_off() -> None:
