@@ -46,6 +46,7 @@ def serve(
     listening = bind(host, port)
     service = build_service(core, settings, now=int(time.time()))
     log_as_json()
+    listening.listen(BACKLOG)  # who connects from now on waits until the server takes over
     announce(address_of(listening))
     server(create_app(service), drain_seconds=settings.drain_seconds).run(sockets=[listening])
 

@@ -237,3 +237,10 @@ def test_training_without_texts_is_refused(tiny: TinyFiles, tmp_path: Path) -> N
 def test_an_unknown_recipe_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--recipe", "huge", "--out", str(tmp_path / "run")]) == 2
     assert "smollm2-cpu" in capsys.readouterr().err
+
+
+def test_bench_gives_ratios_to_the_bare_forward_pass(tiny: TinyFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--tokens", "24", "48", "--repeats", "1", "--json", *tiny.options]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["tokens"] for row in rows] == [24, 48]
+    assert all(row["ratio"] == pytest.approx(row["adapter_s"] / row["body_s"]) for row in rows)
