@@ -16,6 +16,7 @@ from adapters_core.evaluation.provenance import sampled
 from adapters_core.evaluation.question_files import Question, SuiteDocument
 from adapters_core.evaluation.report import UNDEFINED, Report
 from adapters_core.evaluation.runner import METHODS, evaluate
+from adapters_core.evaluation.suites import load_suite
 from adapters_core.modeling.base_model import BaseModel
 from adapters_core.modeling.digests import digest_tensors
 from tests.tiny_suite import tiny_core, tiny_suite
@@ -232,6 +233,11 @@ def test_a_smaller_sample_is_part_of_a_larger_one() -> None:
     questions = {q.id for d in large.documents for q in d.questions}
     assert {q.id for d in small.documents for q in d.questions} < questions
     assert (small.question_count, large.question_count) == (3, 6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_sample_depends_on_the_seed_alone_and_is_that_of_loading_with_a_limit(seed: int) -> None:
+    assert sampled(load_suite("fictional"), 20, seed) == load_suite("fictional", limit=20, seed=seed)
 
 
 def test_a_limit_below_one_and_an_empty_suite_are_refused() -> None:

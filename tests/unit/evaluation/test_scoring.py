@@ -91,7 +91,7 @@ def test_each_row_is_scored_under_its_own_adapter() -> None:
 
 
 def test_each_row_answers_under_its_own_adapter() -> None:
-    prompts = [(1, 2, 3), (1, 2), (9, 8, 7, 6)]
+    prompts = [(50, 51, 1, 2, 3), (50, 51, 1, 2), (50, 51, 9, 8, 7, 6)]
     adapters = [random_pairs(BASE, 1), None, random_pairs(BASE, 2)]
     tokenizer = BASE.require_tokenizer()
 
