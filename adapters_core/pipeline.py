@@ -321,6 +321,12 @@ class GenerationCore:
                 f"adapter {session.adapter.digest[:16]} was made by generator {identity.generator.digest[:16]} on base "
                 f"{identity.base.digest[:16]}; loaded are {self.generator_digest[:16]} on {self.base.digest[:16]}"
             )
+        shape = (len(self.generator.sites), self.generator.config.key_size, self.generator.config.value_size)
+        if session.state.total_NKV.shape != shape or session.state.total_NKV.dtype != torch.int64:
+            raise MismatchError(
+                f"a session's state must be {shape}, torch.int64 for this generator, got "
+                f"{tuple(session.state.total_NKV.shape)}, {session.state.total_NKV.dtype}"
+            )
         return _Line(
             state=session.state,
             chunk_states=dict(session.chunk_states),

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from adapters_core.cli.options import add_json_option, add_model_options, command, load_base_of, positive
 from adapters_core.cli.output import notes, print_json, results
@@ -242,7 +242,7 @@ def _plot(folder: Path) -> None:
     write_svg(chart, folder / "loss.svg")
 
 
-def _read_metrics(path: Path) -> Iterator[dict[str, float | None]]:
+def _read_metrics(path: Path) -> Iterator[dict[str, Any]]:
     """The run's rows; a line that was cut short when a process was killed is left out."""
     import json
     from contextlib import suppress

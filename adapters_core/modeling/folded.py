@@ -7,7 +7,7 @@ Numerically the pairs of :meth:`Generator.pairs` are the same function; M keeps 
 Shape letters: B rows, T tokens, N sites, K = R1, V = R2.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from jaxtyping import Float
@@ -30,7 +30,7 @@ def folded(base: BaseModel, generator: Generator, matrix_BNKV: Float[Tensor, "b 
     try:
         for target, members in generator.groups.items():
             for row, index in enumerate(members):
-                hook = _hook(
+                hook = _FoldedHook(
                     generator.input_nKI[target][row],
                     matrix_BNKV[:, index],
                     generator.output_nOV[target][row],
@@ -43,13 +43,17 @@ def folded(base: BaseModel, generator: Generator, matrix_BNKV: Float[Tensor, "b 
             handle.remove()
 
 
-def _hook(
-    input_KI: Tensor, matrix_BKV: Tensor, output_OV: Tensor, scale: float
-) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
-    def add(_module: nn.Module, args: tuple[Tensor, ...], y_BTO: Tensor) -> Tensor:
-        dtype = y_BTO.dtype
-        z_BTK = nn.functional.linear(args[0], input_KI.to(dtype))
-        z_BTV = z_BTK @ matrix_BKV.to(dtype)
-        return y_BTO + scale * nn.functional.linear(z_BTV, output_OV.to(dtype))
+class _FoldedHook:
+    """Adds scale * output M^T input x to a site's output, row by row."""
 
-    return add
+    def __init__(self, input_KI: Tensor, matrix_BKV: Tensor, output_OV: Tensor, scale: float) -> None:
+        self.input_KI = input_KI
+        self.matrix_BKV = matrix_BKV
+        self.output_OV = output_OV
+        self.scale = scale
+
+    def __call__(self, _module: nn.Module, args: tuple[Tensor, ...], y_BTO: Tensor) -> Tensor:
+        dtype = y_BTO.dtype
+        z_BTK = nn.functional.linear(args[0], self.input_KI.to(dtype))
+        z_BTV = z_BTK @ self.matrix_BKV.to(dtype)
+        return y_BTO + self.scale * nn.functional.linear(z_BTV, self.output_OV.to(dtype))

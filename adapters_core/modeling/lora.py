@@ -182,18 +182,20 @@ def _single(base: BaseModel, pairs: Pairs, rows: int | None) -> dict[str, _Hook]
     hooks: dict[str, _Hook] = {}
     for path, pair in pairs.items():
         _linear(base, path, pair)
-        hooks[path] = _single_hook(pair.to(dtype=base.dtype, device=base.device), rows)
+        hooks[path] = _SingleHook(pair.to(dtype=base.dtype, device=base.device), rows)
     return hooks
 
 
-def _single_hook(pair: Pair, rows: int | None) -> _Hook:
-    a_RI, b_OR = pair.a_RI, pair.b_OR
+class _SingleHook:
+    """Adds the delta of one adapter to all rows."""
 
-    def add(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        _require_rows(args[0], rows, module)
-        return output + nn.functional.linear(nn.functional.linear(args[0], a_RI), b_OR)
+    def __init__(self, pair: Pair, rows: int | None) -> None:
+        self.pair = pair
+        self.rows = rows
 
-    return add
+    def __call__(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        _require_rows(args[0], self.rows, module)
+        return output + nn.functional.linear(nn.functional.linear(args[0], self.pair.a_RI), self.pair.b_OR)
 
 
 class _RowHook:

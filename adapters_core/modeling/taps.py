@@ -9,6 +9,7 @@ Shape letters: B rows, T tokens, N sites, n sites of a layer, D hidden, M = n (R
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import torch
@@ -48,14 +49,14 @@ def encode(
         S of every row and site, float32. It carries gradients of the generator's tensors where they are enabled.
     """
     states_NBKV: list[Tensor | None] = [None] * len(generator.sites)
-
-    def accumulate(members: list[int], k_BTnK: Tensor, v_BTnV: Tensor) -> None:
-        s_BnKV = k_BTnK.permute(0, 2, 3, 1) @ v_BTnV.permute(0, 2, 1, 3)
-        for row, index in enumerate(members):
-            states_NBKV[index] = s_BnKV[:, row]
-
-    tap(base, generator, ids_BT, mask_BT, accumulate)
+    tap(base, generator, ids_BT, mask_BT, partial(_accumulate, states_NBKV))
     return torch.stack([state for state in states_NBKV if state is not None], dim=1)
+
+
+def _accumulate(states_NBKV: list[Tensor | None], members: list[int], k_BTnK: Tensor, v_BTnV: Tensor) -> None:
+    s_BnKV = k_BTnK.permute(0, 2, 3, 1) @ v_BTnV.permute(0, 2, 1, 3)
+    for row, index in enumerate(members):
+        states_NBKV[index] = s_BnKV[:, row]
 
 
 def tap(
@@ -72,12 +73,9 @@ def tap(
 
 @contextmanager
 def _tapped(base: BaseModel, generator: Generator, mask_BT: Tensor | None, consumer: Consumer) -> Iterator[None]:
-    layers = sorted({site.layer for site in generator.sites})
     handles = [
-        base.layers[layer].register_forward_pre_hook(
-            _hook(generator, layer, mask_BT, consumer, last=layer == layers[-1]), with_kwargs=True
-        )
-        for layer in layers
+        base.layers[layer].register_forward_pre_hook(_Tap(generator, layer, mask_BT, consumer), with_kwargs=True)
+        for layer in sorted({site.layer for site in generator.sites})
     ]
     try:
         yield
@@ -86,19 +84,23 @@ def _tapped(base: BaseModel, generator: Generator, mask_BT: Tensor | None, consu
             handle.remove()
 
 
-def _hook(
-    generator: Generator, layer: int, mask_BT: Tensor | None, consumer: Consumer, *, last: bool
-) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
-    members = generator.members(layer)
+class _Tap:
+    """Feeds the keys and values of one layer's input to a consumer; the last one ends the forward pass."""
 
-    def feed(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, generator: Generator, layer: int, mask_BT: Tensor | None, consumer: Consumer) -> None:
+        self.generator = generator
+        self.layer = layer
+        self.members = generator.members(layer)
+        self.last = all(site.layer <= layer for site in generator.sites)
+        self.mask_BT = mask_BT
+        self.consumer = consumer
+
+    def __call__(self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         h_BTD: Tensor = args[0] if args else kwargs["hidden_states"]
-        weight_MD = generator.key_value_weight(layer, h_BTD.dtype)
-        consumer(members, *keys_values(h_BTD, weight_MD, mask_BT, generator))
-        if last:
+        weight_MD = self.generator.key_value_weight(self.layer, h_BTD.dtype)
+        self.consumer(self.members, *keys_values(h_BTD, weight_MD, self.mask_BT, self.generator))
+        if self.last:
             raise _StopForward
-
-    return feed
 
 
 def keys_values(
