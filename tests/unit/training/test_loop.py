@@ -66,7 +66,9 @@ def test_the_tiny_recipe_gives_the_golden_curve(tmp_path: Path) -> None:
     golden = json.loads(GOLDEN.read_text())
     assert len(found) == tiny.settings.max_steps
     for row, wanted in zip(found, golden, strict=True):
-        assert row == {name: pytest.approx(value, rel=1e-4, abs=1e-5) for name, value in wanted.items()}
+        # across processors losses differ by 2e-6 and gradient norms by 4e-4: small singular values magnify rounding
+        close = {name: 1e-2 if name == "gradient_norm" else 1e-4 for name in wanted}
+        assert row == {name: pytest.approx(value, rel=close[name]) for name, value in wanted.items()}
 
 
 def test_training_lowers_the_loss_of_the_right_context_below_the_controls(tmp_path: Path) -> None:
