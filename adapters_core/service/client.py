@@ -21,7 +21,7 @@ from adapters_core.service.contract import (
 from adapters_core.service.contract import Progress as Progressed
 from adapters_core.service.inference_client import InferenceClient
 from adapters_core.service.measures_contract import AttributionAnswer, QuestionIn, QuestionsAnswer, SuiteAnswer
-from adapters_core.service.transport import read_events
+from adapters_core.service.wire import read_events
 
 Progress = Callable[[int, int], None]
 Documents = Sequence[Document | DocumentIn]

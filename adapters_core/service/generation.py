@@ -13,8 +13,9 @@ from adapters_core.data.documents import Document, read_documents
 from adapters_core.errors import ContextError, InputError
 from adapters_core.pipeline import GenerationCore, Prepared, ProgressCallback
 from adapters_core.service.contract import DocumentIn
-from adapters_core.service.scheduler import Job, Scheduler, Turn
+from adapters_core.service.scheduler import Scheduler
 from adapters_core.service.store import SessionStore
+from adapters_core.service.turns import Job, Turn
 
 
 @dataclass(kw_only=True, eq=False)

@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from adapters_core.errors import BusyError, EngineError, RingiError, UnavailableError
 from adapters_core.modeling.base_model import BaseModel
 from adapters_core.service.decoding import DecodingBatch, Emit, Prompt, Row
 from adapters_core.service.metrics import Metrics
+from adapters_core.service.turns import Job, Turn
 
 Result = TypeVar("Result")
 STEPS_BETWEEN = 8
@@ -34,39 +35,6 @@ class SchedulerLimits:
     """Tokens of prompts read in one padded pass; one longer prompt is read alone."""
     queue_length: int = 64
     """Answers and pieces of other work that wait; further ones are refused."""
-
-
-class Turn:
-    """Given to work that holds the model."""
-
-    def __init__(self, pause: Callable[[], None]) -> None:
-        """Made by the scheduler."""
-        self._pause = pause
-        self._cancelled = threading.Event()
-
-    def cancel(self) -> None:
-        """Ask the work to end at its next pause; safe from any thread."""
-        self._cancelled.set()
-
-    def pause(self) -> None:
-        """Let answers go on for a few steps. Call it where no adapter is applied.
-
-        Raises:
-            UnavailableError: the caller has gone; the work ends here.
-        """
-        if self._cancelled.is_set():
-            raise UnavailableError("the caller has gone: the work was given up and nothing was stored")
-        self._pause()
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Job(Generic[Result]):
-    """Work that was begun."""
-
-    future: "Future[Result]"
-    """Its result."""
-    cancel: Callable[[], object]
-    """Gives it up: at once where it waits, at its next pause where it runs. Safe from any thread."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,6 +1,5 @@
 """Requests over HTTP: repeated where that helps, their problems turned back into the errors they were."""
 
-import json
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +10,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from adapters_core.errors import EngineError, RingiError
+from adapters_core.service.wire import error_of, json_of, problem_of, read_events
 
 EVENT_STREAM = "text/event-stream"
 _BROKEN = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
@@ -92,7 +92,7 @@ class Transport:
 
     def ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401  # JSON
         """The JSON of a whole answer (text, where it is none). Raises as :meth:`send`."""
-        return _json(self.send(method, path, body).text)
+        return json_of(self.send(method, path, body).text)
 
     def stream(self, path: str, body: Mapping[str, object], read: Callable[[httpx.Response], T]) -> T:
         """What a function reads from a stream of events; a stream that breaks is asked for again.
@@ -176,60 +176,12 @@ class Transport:
     def _require_good(self, answer: httpx.Response) -> None:
         if answer.is_success:
             return
-        problem = _problem(answer)
+        problem = problem_of(answer)
         error = error_of(problem or {"detail": f"status {answer.status_code} without a problem that is ours"})
         # a server error that is not a problem of ours comes from between us: a replica died with the request
         if answer.status_code in _PASSING or (problem is None and answer.status_code >= _SERVER_ERROR):
             raise _AgainError(error, _seconds(answer.headers.get("retry-after")))
         raise error
-
-
-def read_events(answer: httpx.Response) -> Iterator[tuple[str | None, Any]]:
-    """Server-sent events as (name, data): data as JSON, or as text where it is none. Comments are passed over."""
-    name: str | None = None
-    data: list[str] = []
-    for line in answer.iter_lines():
-        field, _, value = line.partition(":")
-        if line == "" and data:
-            yield name, _json("\n".join(data))
-        if line == "":
-            name, data = None, []
-        elif field == "event":
-            name = value.removeprefix(" ")
-        elif field == "data":
-            data.append(value.removeprefix(" "))
-
-
-def error_of(problem: Mapping[str, Any]) -> RingiError:
-    """The error that a problem (in either form) stands for; one of a code we do not know is the engine's."""
-    code = str(problem.get("code", ""))
-    message = str(problem.get("detail") or problem.get("message") or problem.get("title") or "no reason given")
-    kind = _classes().get("unknown_adapter" if code == "model_not_found" else code, EngineError)
-    return kind(message)
-
-
-def _classes() -> dict[str, type[RingiError]]:
-    found: dict[str, type[RingiError]] = {}
-    waiting: list[type[RingiError]] = [RingiError]
-    while waiting:
-        kind = waiting.pop()
-        found[kind.code] = kind
-        waiting += kind.__subclasses__()
-    return found
-
-
-def _problem(answer: httpx.Response) -> Mapping[str, Any] | None:
-    data = _json(answer.text)
-    if isinstance(data, dict) and isinstance(data.get("error"), dict):
-        data = data["error"]
-    return data if isinstance(data, dict) and "code" in data else None
-
-
-def _json(text: str) -> Any:  # noqa: ANN401  # JSON
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _seconds(text: str | None) -> float | None:

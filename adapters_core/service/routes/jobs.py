@@ -13,7 +13,6 @@ from adapters_core.errors import RingiError
 from adapters_core.service.contract import Progress
 from adapters_core.service.core_service import CoreService
 from adapters_core.service.problems import Problem
-from adapters_core.service.scheduler import Job
 from adapters_core.service.streams import (
     EVENT_STREAM,
     KEEP_ALIVE,
@@ -23,6 +22,7 @@ from adapters_core.service.streams import (
     event_response,
     unless_gone,
 )
+from adapters_core.service.turns import Job
 
 T = TypeVar("T")
 Tell = Callable[[int, int], None]

@@ -16,7 +16,7 @@ from adapters_core.service.measures_contract import (
 )
 from adapters_core.service.measuring import ask, ask_suite, parse_suite, plan_questions
 from adapters_core.service.routes.jobs import Service, Tell, answer_job
-from adapters_core.service.scheduler import Job, Turn
+from adapters_core.service.turns import Job, Turn
 
 router = APIRouter(tags=["measures"])
 

@@ -23,7 +23,8 @@ from adapters_core.errors import (
 from adapters_core.service.client import CoreClient
 from adapters_core.service.contract import DocumentIn
 from adapters_core.service.problems import STATUS, Problem
-from adapters_core.service.transport import Retries, error_of
+from adapters_core.service.transport import Retries
+from adapters_core.service.wire import error_of
 
 FAST = Retries(tries=4, first=0.001, longest=0.002)
 Answer = httpx.Response | Exception

@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 from adapters_core.data.documents import Document
-from adapters_core.service.scheduler import Turn
+from adapters_core.service.turns import Turn
 from tests.tiny_service import KEY, TinyService
 
 DOCUMENTS = [{"name": f"n{i}", "text": f"Ship {i} sails at {i} o'clock. " * (1 + i)} for i in range(5)]

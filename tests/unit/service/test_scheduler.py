@@ -13,7 +13,8 @@ from adapters_core.modeling.lora import Pair
 from adapters_core.pipeline import GenerationCore
 from adapters_core.service.decoding import Piece, Prompt
 from adapters_core.service.sampling import Sampling
-from adapters_core.service.scheduler import Scheduler, SchedulerLimits, Turn
+from adapters_core.service.scheduler import Scheduler, SchedulerLimits
+from adapters_core.service.turns import Turn
 from tests.tiny_model import tiny_base, tiny_generator
 
 WAIT = 60

@@ -1,8 +1,8 @@
 """The adapters that are held on the model's device."""
 
 from adapters_core.modeling.lora import Pairs
-from adapters_core.service.adapters import ResidentPairs
 from adapters_core.service.metrics import Metrics
+from adapters_core.service.resident import ResidentPairs
 
 
 def test_the_adapter_used_longest_ago_makes_room() -> None:
