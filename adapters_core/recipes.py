@@ -79,11 +79,17 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 summary="SmolLM2-135M on two cores in bf16, hours, resumable day by day",
                 config=GeneratorConfig(target_modules=("o_proj",), chunk_tokens=512),
                 settings=TrainingSettings(
-                    objectives=_text_and_questions(question=0.6, unrelated=0.1),
+                    objectives=MappingProxyType(
+                        {
+                            "reconstruction": Objective(share=0.5),
+                            "question": Objective(share=0.35),
+                            "unrelated": Objective(share=0.15, cross_entropy=0.0, distillation=1.0),
+                        }
+                    ),
                     learning_rate=2e-3,
                     batch_rows=8,
-                    context_tokens=(64, 128),
-                    target_tokens=96,
+                    context_tokens=(64,),
+                    target_tokens=64,
                     question_context_tokens=256,
                     max_steps=20_000,
                     validate_every=200,
