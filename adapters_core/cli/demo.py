@@ -28,6 +28,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     demo.add_argument("--out", type=Path, default=Path("var/demo"), metavar="DIR", help="folder of adapters and report")
     demo.add_argument("--limit", type=positive, default=48, help="most questions")
     demo.add_argument("--documents", type=positive, default=None, help="most documents to make adapters of (all)")
+    demo.add_argument("--measure", default="retention,cost", help="as in ringi evaluate; or none")
     demo.add_argument("--methods", default="none,prompt,adapter,wrong", help="as in ringi evaluate")
     add_model_options(demo)
     demo.set_defaults(run=run)
@@ -35,10 +36,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(args: argparse.Namespace) -> int:
     """Generate, measure, show, and say what to try next."""
-    from adapters_core.cli.evaluating import measure, show, write
+    from adapters_core.cli.evaluating import chosen_measures, measure, show, write
     from adapters_core.data.documents import read_documents
     from adapters_core.evaluation.suites import EXAMPLES, load_suite
 
+    measures = chosen_measures(args.measure)
     core = load_core_of(args)
     notes.print(f"base {core.base.source} {core.base.digest[:16]}, generator {core.generator_digest[:16]}")
     documents = read_documents(sorted((EXAMPLES / "contexts").glob("*.md")))[: args.documents]
@@ -49,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         suite,
         args.methods.split(","),
         limit=args.limit,
-        measures=("retention", "cost"),
+        measures=measures,
         measure_documents=2,
     )
     write(findings, args.out / "report")

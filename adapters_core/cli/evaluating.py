@@ -66,12 +66,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the tables, write the charts."""
-    from adapters_core.errors import InputError
     from adapters_core.evaluation.suites import load_suite
 
-    measures = tuple(name for name in args.measure.split(",") if name not in ("", "none"))
-    if unknown := sorted(set(measures) - set(MEASURES)):
-        raise InputError(f"--measure must be out of {', '.join(MEASURES)} or none, got {', '.join(unknown)}")
+    measures = chosen_measures(args.measure)
     if args.out is not None:
         require_replaceable(args.out)
     suite = load_suite(args.suite)
@@ -94,6 +91,20 @@ def run(args: argparse.Namespace) -> int:
     else:
         show(findings)
     return 0
+
+
+def chosen_measures(text: str) -> tuple[str, ...]:
+    """What --measure names.
+
+    Raises:
+        InputError: a name that there is not.
+    """
+    from adapters_core.errors import InputError
+
+    measures = tuple(name for name in text.split(",") if name not in ("", "none"))
+    if unknown := sorted(set(measures) - set(MEASURES)):
+        raise InputError(f"--measure must be out of {', '.join(MEASURES)} or none, got {', '.join(unknown)}")
+    return measures
 
 
 def measure(

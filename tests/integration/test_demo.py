@@ -13,7 +13,7 @@ pytestmark = pytest.mark.base
 def test_the_demo_makes_adapters_measures_them_and_keeps_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    demo = ["demo", "--out", str(tmp_path), "--documents", "2", "--limit", "4"]
+    demo = ["demo", "--out", str(tmp_path), "--documents", "2", "--limit", "4", "--measure", "none"]
     assert main(demo) == 0
     shown = capsys.readouterr().out
     assert "adapter of a wrong" in shown.replace("\n", " ")
