@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     settings = ServiceSettings(store=args.store.resolve(), token=read_token(os.environ))
 
     def announce(url: str) -> None:
-        notes.print(f"serving at {url} (GET /ready, /docs, /metrics); Ctrl-C drains and stops")
+        notes.print(f"serving at {url} (GET /ready, /metrics); Ctrl-C drains and stops")
 
     if args.ray:
         from adapters_core.service.ray_serve import ClusterSettings, serve_on_ray
