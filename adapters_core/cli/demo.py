@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from adapters_core.pipeline import GenerationCore
 
 SHOWN_ANSWERS = 4
+QUESTIONS_PER_DOCUMENT = 3
+"""Few of each document, so that many documents are asked about."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     notes.print(f"base {core.base.source} {core.base.digest[:16]}, generator {core.generator_digest[:16]}")
     documents = read_documents(sorted((EXAMPLES / "contexts").glob("*.md")))[: args.documents]
     folders = generate_each(core, documents, args.out / "adapters")
-    suite = load_suite("fictional")
+    suite = load_suite("fictional", questions_per_document=QUESTIONS_PER_DOCUMENT)
     findings = measure(
         core,
         suite,
