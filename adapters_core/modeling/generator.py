@@ -72,7 +72,7 @@ class Generator(nn.Module):
         self.norm_ND.fill_(1.0)
         for tensor in self.output_nOV.values():
             tensor.zero_()
-        self._fused.clear()
+        self._forget()
 
     def key_value_weight(self, layer: int, dtype: torch.dtype) -> Float[Tensor, "rows hidden"]:
         """The fused key and value projections of a layer's sites with the norm's weight folded in.
@@ -103,14 +103,19 @@ class Generator(nn.Module):
         """As torch's; turning gradients on ends what :meth:`freeze` began."""
         if requires_grad:
             self._frozen = False
-            self._fused.clear()
+            self._forget()
         super().requires_grad_(requires_grad)
         return self
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Generator":  # noqa: FBT001, FBT002
-        self._fused.clear()  # derived weights do not move to another device or dtype with the others
+        self._forget()  # derived weights do not move to another device or dtype with the others
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
+
+    def _forget(self) -> None:
+        """Drop all that was derived from the weights."""
+        self._fused.clear()
+        self._triangle_cache.clear()
 
     def members(self, layer: int) -> list[int]:
         """Indices into ``sites`` of a layer's sites."""
@@ -209,7 +214,7 @@ class Generator(nn.Module):
                 raise NumericalError(f"{name} must be finite, it holds NaN or infinite values")
         for name, target in wanted.items():
             target.copy_(tensors[name])
-        self._fused.clear()
+        self._forget()
 
     def digest(self) -> str:
         """Digest of the trained tensors as held now (dtype included), the configuration and the base they are for."""

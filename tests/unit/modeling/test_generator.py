@@ -20,7 +20,7 @@ from adapters_core.modeling.base_model import BaseModel
 from adapters_core.modeling.digests import digest_tensors
 from adapters_core.modeling.folded import folded, normalised
 from adapters_core.modeling.generator import Generator
-from adapters_core.modeling.lora import Pairs, applied
+from adapters_core.modeling.lora import Pairs, applied, delta_norms, norms_of
 from adapters_core.modeling.polar import polar_matrix
 from adapters_core.modeling.taps import encode
 from adapters_core.pipeline import GenerationCore
@@ -206,6 +206,33 @@ def test_folding_through_m_and_applying_the_pairs_are_one_function(architecture:
     torch.testing.assert_close(through_m, through_pairs, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("rank", [3, 8])
+def test_the_spectra_are_those_of_the_dense_deltas(architecture: str, rank: int) -> None:
+    base = tiny_base(architecture)
+    generator = tiny_generator(base, tiny_config(architecture, rank=rank)).freeze()
+    factor = generator.polar(state_of(base, generator, token_ids(rows=1, length=30)))
+
+    spectra = generator.spectra(factor)
+
+    for path, pair in generator.fold(factor).items():
+        dense = torch.linalg.svdvals(pair.b_OR.double() @ pair.a_RI.double())[:rank]
+        torch.testing.assert_close(spectra[path][:rank], dense, rtol=1e-5, atol=1e-6 * float(dense[0]))
+        assert float(spectra[path][rank:].sum()) < 1e-5 * float(dense[0])
+        for name in ("frobenius", "spectral", "effective_rank", "spectral_gap"):
+            found, wanted = getattr(norms_of(spectra[path]), name), getattr(delta_norms(pair), name)
+            assert found == pytest.approx(wanted, rel=1e-4)
+
+
+def test_the_spectrum_of_a_short_context_ends_with_its_tokens(base: BaseModel) -> None:
+    generator = tiny_generator(base).freeze()
+    factor = generator.polar(state_of(base, generator, token_ids(rows=1, length=2)))
+
+    for s_X in generator.spectra(factor).values():
+        assert float(s_X[2:].sum()) < 1e-5 * float(s_X[0])
+        assert norms_of(s_X).effective_rank <= 2.001
+
+
 def test_only_the_named_layers_are_adapted(base: BaseModel) -> None:
     generator = tiny_generator(base, tiny_config(layers=(2, 0), target_modules=("down_proj",)))
 
@@ -286,9 +313,13 @@ def test_a_frozen_generator_sees_every_later_change_of_its_weights(base: BaseMod
     frozen = tiny_generator(base).freeze()
 
     first = state_of(base, frozen, token_ids())
+    frozen.spectra(frozen.polar(first))
     assert torch.equal(first, state_of(base, generator, token_ids()))
     frozen.load_site_tensors(other)
     assert torch.equal(state_of(base, frozen, token_ids()), wanted)
+    fresh, factor = tiny_generator(base, seed=5), frozen.polar(wanted)
+    for path, s_X in frozen.spectra(factor).items():
+        assert torch.equal(s_X, fresh.spectra(factor)[path])
     frozen.double().float()
     torch.testing.assert_close(state_of(base, frozen, token_ids()), wanted)
 
