@@ -26,7 +26,7 @@ from safetensors.torch import load, save, save_file
 from torch import Tensor
 
 from adapters_core.canonical import canonical_bytes, commitment, sha256_hex
-from adapters_core.errors import InputError, IntegrityError
+from adapters_core.errors import InputError, IntegrityError, NumericalError
 from adapters_core.export.peft_format import from_peft_tensors, peft_config, to_peft_tensors, uniform_rank
 from adapters_core.from_json import build
 from adapters_core.manifest import Manifest
@@ -147,6 +147,7 @@ def read_adapter(folder: Path) -> Adapter:
     Raises:
         InputError: no such folder.
         IntegrityError: a file is missing, truncated or changed.
+        NumericalError: a factor holds NaN or infinite values.
     """
     if not folder.is_dir():
         raise InputError(f"no adapter folder at {folder}")
@@ -157,6 +158,9 @@ def read_adapter(folder: Path) -> Adapter:
         pairs = from_peft_tensors(load(data))
     except (SafetensorError, ValueError, KeyError) as error:  # the bytes are as the manifest says: it was made so
         raise IntegrityError(f"{folder / WEIGHTS} is not a whole safetensors file: {error}") from error
+    for module, pair in pairs.items():
+        if not bool(torch.isfinite(pair.a_RI).all() & torch.isfinite(pair.b_OR).all()):
+            raise NumericalError(f"{folder}: {module} must be finite, it holds NaN or infinite values")
     return Adapter(pairs=pairs, manifest=manifest)
 
 

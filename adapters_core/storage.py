@@ -112,7 +112,7 @@ def _storage_errors(target: Path) -> Iterator[None]:
     except SafetensorError as error:
         if not str(error).startswith("Error while serializing"):  # reading: the file is damaged, not the disk full
             raise
-        raise _not_written(target, str(error)) from error
+        raise _not_written(target, str(error).rpartition("I/O error: ")[2]) from error
 
 
 def _not_written(target: Path, reason: str) -> StorageError:
