@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -245,6 +246,22 @@ def test_many_writers_of_one_folder_never_write_at_once(tmp_path: Path) -> None:
     assert most[0] == 1
     assert names(tmp_path) == ["out"]
     assert names(tmp_path / "out") == ["a"]
+
+
+def test_the_lock_goes_after_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other way round, a second writer could lock the old file while a third makes and locks a new one."""
+    there: list[bool] = []
+
+    class Watched(FileLock):
+        def release(self, force: bool = False) -> None:  # noqa: FBT001, FBT002  # filelock's signature
+            there.append(Path(self.lock_file).exists())
+            super().release(force)
+
+    monkeypatch.setattr("adapters_core.storage.FileLock", Watched)
+    with atomic_folder(tmp_path / "out"):
+        assert (tmp_path / ".out.lock").exists()
+
+    assert there[0] is False
 
 
 def test_a_writer_that_was_killed_blocks_nobody(tmp_path: Path) -> None:
