@@ -4,6 +4,8 @@ All of it needs the text again (a session keeps none): the documents given must 
 which the commitments prove.
 """
 
+import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -193,24 +195,29 @@ def _breakdown(chunks: Sequence[tuple[str, Chunk]], documents: Sequence[Document
             for (start, end), value in zip(chunk.token_spans, values, strict=True)
         ]
         whole.append(
-            Span(document=chunk.document, start=chunk.start, end=chunk.end, value=sum(values), commitment=name)
+            Span(document=chunk.document, start=chunk.start, end=chunk.end, value=math.fsum(values), commitment=name)
         )
-    used = {span.document for span in tokens}
-    kept = [document for document in documents if document.name in used]
-    sentences = [span for document in kept for span in _sentences(document, tokens)]
-    by_document = [
-        Span(document=d.name, start=0, end=len(d.text), value=sum(t.value for t in tokens if t.document == d.name))
-        for d in kept
-    ]
+    by_name: dict[str, list[Span]] = {}
+    for token in tokens:
+        by_name.setdefault(token.document, []).append(token)
+    kept = [(document, by_name[document.name]) for document in documents if document.name in by_name]
     return Breakdown(
-        tokens=tuple(tokens), sentences=tuple(sentences), chunks=tuple(whole), documents=tuple(by_document)
+        tokens=tuple(tokens),
+        sentences=tuple(span for document, own in kept for span in _sentences(document, own)),
+        chunks=tuple(whole),
+        documents=tuple(
+            Span(document=document.name, start=0, end=len(document.text), value=math.fsum(t.value for t in own))
+            for document, own in kept
+        ),
     )
 
 
 def _sentences(document: Document, tokens: Sequence[Span]) -> Iterable[Span]:
     """A token belongs to the sentence that its first character lies in."""
-    own = [token for token in tokens if token.document == document.name]
+    ordered = sorted(tokens, key=lambda token: token.start)  # chunks may have come in another order
+    starts = [token.start for token in ordered]
     for start, end in sentence_spans(document.text):
-        inside = [token.value for token in own if start <= token.start < end]
+        inside = ordered[bisect_left(starts, start) : bisect_left(starts, end)]
         if inside:
-            yield Span(document=document.name, start=start, end=end, value=sum(inside))
+            value = math.fsum(token.value for token in inside)
+            yield Span(document=document.name, start=start, end=end, value=value)
