@@ -6,8 +6,8 @@ Peers in the same run: the shipped generator (R1 = R2 = r = 128) and random ones
 
 import argparse
 import multiprocessing
-import resource
-import sys
+import re
+from pathlib import Path
 from typing import Any
 
 from adapters_core.config import GeneratorConfig
@@ -62,11 +62,12 @@ def extra_memory(args: argparse.Namespace, tokens: int) -> int:
 
 
 def peak_memory(args: argparse.Namespace, tokens: int, *, generate: bool) -> int:
-    """Largest resident set of this process after one pass, in bytes (the generator's own weights included)."""
+    """Largest resident set of this process during one pass, in bytes; loading, which peaks higher, does not count."""
     import torch
 
     core = core_of(args)
     document = document_of(core, tokens)
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far (Linux)
     if generate:
         core.generate([document], key=KEY)
     else:
@@ -74,7 +75,10 @@ def peak_memory(args: argparse.Namespace, tokens: int, *, generate: bool) -> int
         with torch.no_grad():
             for part in torch.tensor(ids).split(core.generator.config.chunk_tokens, dim=1):
                 core.base.body(input_ids=part, use_cache=False)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    if peak is None:
+        raise RuntimeError("peak memory is read from /proc/self/status, which has no VmHWM here")
+    return int(peak.group(1)) * 1024
 
 
 if __name__ == "__main__":
