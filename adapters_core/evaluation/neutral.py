@@ -41,8 +41,7 @@ def log_probabilities(adapted: Adapted, ids: Ids) -> Tensor:
     base = adapted.base
     with applied(base, adapted.pairs):
         hidden_TD = base.body(input_ids=torch.tensor([ids[:-1]], device=base.device), use_cache=False)[0][0]
-        logits_TW: Tensor = base.model.get_output_embeddings()(hidden_TD)
-    return logits_TW.float().log_softmax(-1)
+    return base.head_logits(hidden_TD).log_softmax(-1)
 
 
 def mean_kl(first: Sequence[Tensor], second: Sequence[Tensor]) -> float:

@@ -79,5 +79,4 @@ def continued(base: BaseModel, sequences: Sequences, prefix: SharedPrefix, cache
 
 def head_logits(base: BaseModel, hidden_PD: Tensor) -> Tensor:
     """Logits (P x W, float32) of hidden states."""
-    logits_PW: Tensor = base.model.get_output_embeddings()(hidden_PD)
-    return logits_PW.float()
+    return base.head_logits(hidden_PD)

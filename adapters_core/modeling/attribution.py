@@ -157,8 +157,8 @@ def _log_probability(base: BaseModel, generator: Generator, matrix_NKV: Tensor, 
     ids_1T = torch.tensor([prefix + answer], device=base.device)
     with folded(base, generator, matrix_NKV[None]):
         hidden_1TD = base.body(input_ids=ids_1T, use_cache=False)[0]
-    logits_TW = base.model.get_output_embeddings()(hidden_1TD[0, len(prefix) - 1 : -1])
-    return -nn.functional.cross_entropy(logits_TW.float(), ids_1T[0, len(prefix) :], reduction="sum")
+    logits_TW = base.head_logits(hidden_1TD[0, len(prefix) - 1 : -1])
+    return -nn.functional.cross_entropy(logits_TW, ids_1T[0, len(prefix) :], reduction="sum")
 
 
 def _bilinear(

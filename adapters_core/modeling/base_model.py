@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from adapters_core.canonical import digest_of
 from adapters_core.errors import InputError, UnknownSiteError, UnsupportedModelError
@@ -81,6 +82,7 @@ class BaseModel:
         self.hidden_size = int(model.config.get_text_config().hidden_size)
         self.vocab_size = int(model.config.get_text_config().vocab_size)
         self.max_context = int(getattr(model.config.get_text_config(), "max_position_embeddings", 0)) or None
+        self._head_is_plain = _head_is_plain(model, self.body)
         self.weights_digest = weights_digest or digest_tensors(_untied_tensors(model))
         self.config_digest = digest_of(_stable_config(model))
         self.tokenizer_digest = None if tokenizer is None else digest_tokenizer(tokenizer)
@@ -126,6 +128,20 @@ class BaseModel:
         except AttributeError as error:
             raise UnknownSiteError(f"{path!r} is no module of this base ({type(self.model).__name__})") from error
         return module
+
+    def head_logits(self, hidden_PD: Float[Tensor, "p d"]) -> Float[Tensor, "p w"]:
+        """Logits of chosen hidden states of the body's last layer, float32: no others are computed.
+
+        Raises:
+            UnsupportedModelError: this model caps or scales its logits after the output embeddings.
+        """
+        if not self._head_is_plain:
+            raise UnsupportedModelError(
+                f"{type(self.model).__name__} changes its logits after the output embeddings (a cap or a scale): "
+                "training and measuring need a base that does not; generating and serving adapters work"
+            )
+        logits_PW: Tensor = self.model.get_output_embeddings()(hidden_PD)
+        return logits_PW.float()
 
     def require_tokenizer(self) -> "PreTrainedTokenizerBase":
         """The tokenizer.
@@ -201,6 +217,18 @@ def _stable_config(model: "PreTrainedModel") -> dict[str, Any]:
     # null and default are the same to the model, and which fields are written changes with the library's version
     kept = {k: v for k, v in data.items() if k not in _VOLATILE_CONFIG and v is not None}
     return json.loads(json.dumps(kept, default=str))  # type: ignore[no-any-return]
+
+
+@torch.no_grad()
+def _head_is_plain(model: "PreTrainedModel", body: nn.Module) -> bool:
+    """Whether logits are the output embeddings of the body's hidden states, and nothing comes after."""
+    head = model.get_output_embeddings()
+    if head is None or getattr(model.config.get_text_config(), "final_logit_softcapping", None) is not None:
+        return False  # a cap shows in large logits only, so the comparison below could miss it
+    ids_12 = torch.zeros(1, 2, dtype=torch.long, device=_first_parameter(model).device)
+    plain_12W = head(body(input_ids=ids_12, use_cache=False)[0])
+    logits_12W = model(input_ids=ids_12, use_cache=False).logits
+    return torch.allclose(plain_12W, logits_12W, rtol=1e-2, atol=1e-2, equal_nan=True)
 
 
 def _find_layers(model: "PreTrainedModel") -> tuple[str, nn.ModuleList]:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from adapters_core.data.batching import Sequences, TrainingBatch
-from adapters_core.errors import UnsupportedModelError
 from adapters_core.modeling.base_model import BaseModel
 from adapters_core.modeling.folded import folded, normalised
 from adapters_core.modeling.generator import Generator
@@ -40,13 +39,8 @@ class AdaptedLoss(nn.Module):
     """Loss of a batch under the adapters its contexts generate; wraps the generator for distributed training."""
 
     def __init__(self, base: BaseModel, generator: Generator) -> None:
-        """Hold the generator as the only trained part; the base stays outside of the module tree.
-
-        Raises:
-            UnsupportedModelError: the base computes its logits in another way than by its output embeddings alone.
-        """
+        """Hold the generator as the only trained part; the base stays outside of the module tree."""
         super().__init__()
-        _require_plain_head(base)
         self.generator = generator
         self._base = (base,)  # a tuple hides it from parameters() and state_dict()
 
@@ -84,11 +78,13 @@ class AdaptedLoss(nn.Module):
 
 
 def predicted_logits(base: BaseModel, sequences: Sequences) -> Tensor:
-    """Logits (P x W, float32) at the positions that predict, row by row; no others are computed."""
+    """Logits (P x W, float32) at the positions that predict, row by row; no others are computed.
+
+    Raises:
+        UnsupportedModelError: the base computes its logits in another way than by its output embeddings alone.
+    """
     hidden_BTD = base.body(input_ids=sequences.ids_BT, attention_mask=_mask(sequences), use_cache=False)[0]
-    head = base.model.get_output_embeddings()
-    logits: Tensor = head(hidden_BTD[sequences.predicts_BT])
-    return logits.float()
+    return base.head_logits(hidden_BTD[sequences.predicts_BT])
 
 
 def predicted_ids(sequences: Sequences) -> Tensor:
@@ -99,21 +95,6 @@ def predicted_ids(sequences: Sequences) -> Tensor:
 def _mask(sequences: Sequences) -> Tensor | None:
     """None where nothing is padded: the fast attention path takes no mask."""
     return None if bool(sequences.mask_BT.all()) else sequences.mask_BT
-
-
-@torch.no_grad()
-def _require_plain_head(base: BaseModel) -> None:
-    """Some models cap or scale their logits after the output embeddings: their losses would silently be wrong."""
-    capped = getattr(base.model.config.get_text_config(), "final_logit_softcapping", None)  # bites on large logits only
-    ids_12 = torch.zeros(1, 2, dtype=torch.long, device=base.device)
-    hidden_12D = base.body(input_ids=ids_12, use_cache=False)[0]
-    plain_12W = base.model.get_output_embeddings()(hidden_12D)
-    logits_12W = base.model(input_ids=ids_12, use_cache=False).logits
-    if capped is not None or not torch.allclose(plain_12W, logits_12W, rtol=1e-2, atol=1e-2, equal_nan=True):
-        raise UnsupportedModelError(
-            f"{type(base.model).__name__} changes its logits after the output embeddings (a cap or a scale): "
-            "training needs a base that does not"
-        )
 
 
 def _cross_entropy(batch: TrainingBatch, logits_PW: Tensor) -> Tensor:

@@ -255,12 +255,12 @@ def test_a_base_that_changes_its_logits_afterwards_is_refused(config: Gemma2Conf
         setattr(config, name, sizes[name])
     config.num_key_value_heads = 2
     config.pad_token_id = config.bos_token_id = config.eos_token_id = 1
-    base = BaseModel(AutoModelForCausalLM.from_config(config))
+    model = AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
-        base.model.get_output_embeddings().weight.mul_(20)
-
+        model.get_output_embeddings().weight.mul_(20)
+    base = BaseModel(model)
     with pytest.raises(UnsupportedModelError, match="changes its logits after the output embeddings"):
-        AdaptedLoss(base, tiny_generator(base))
+        AdaptedLoss(base, tiny_generator(base))(batch_of())
 
 
 def test_damaged_weights_are_an_error_of_ours(base: BaseModel) -> None:
