@@ -90,24 +90,28 @@ class TrainingRun:
 
     @torch.no_grad()
     def validate(self, module: AdaptedLoss) -> Metrics:
-        """Cross-entropy (nats per token) of validation rows: with the right adapter, a wrong one and none."""
+        """Cross-entropy (nats per token) of validation rows: with the right adapter, a wrong one and none.
+
+        Where no batch has two contexts (a corpus of one short document), there is no wrong one to report.
+        """
         found: Metrics = {}
         rows = max(2, self.settings.batch_rows)  # the wrong adapter is that of the next row
         for name, objective in self.settings.objectives.items():
             if objective.share <= 0:
                 continue
-            right, wrong, none, batches = 0.0, 0.0, 0.0, 0
+            right: list[float] = []
+            wrong: list[float] = []
+            none: list[float] = []
             for part in range(max(1, self.settings.validation_rows // rows)):
                 source = self.held_out or self.rows
                 batch = self._collated(source.batch(_VALIDATION_STEP, part, objective=name, rows=rows))
-                right += float(module(batch).cross_entropy)
-                controls = module.controls(batch)
-                wrong, none, batches = wrong + controls[0], none + controls[1], batches + 1
-            found |= {
-                f"validation/{name}": right / batches,
-                f"validation/{name}/wrong": wrong / batches,
-                f"validation/{name}/none": none / batches,
-            }
+                right.append(float(module(batch).cross_entropy))
+                other, bare = module.controls(batch)
+                wrong += [] if other is None else [other]
+                none.append(bare)
+            for key, losses in ((name, right), (f"{name}/wrong", wrong), (f"{name}/none", none)):
+                if losses:
+                    found[f"validation/{key}"] = math.fsum(losses) / len(losses)
         return found
 
     def _step(

@@ -55,13 +55,18 @@ class AdaptedLoss(nn.Module):
             return _parts(base, batch, logits_PW)
 
     @torch.no_grad()
-    def controls(self, batch: TrainingBatch) -> tuple[float, float]:
-        """Cross-entropy (nats per token) with the adapter of the batch's next context, and with no adapter."""
+    def controls(self, batch: TrainingBatch) -> tuple[float | None, float]:
+        """Cross-entropy (nats per token) with the adapter of the batch's next context, and with no adapter.
+
+        The first is None where the batch has one context only.
+        """
         base = self._base[0]
-        with folded(base, self.generator, self._matrix(batch).roll(1, dims=0)[list(batch.context_of_row)]):
-            wrong = _cross_entropy(batch, predicted_logits(base, batch.target))
-        none = _cross_entropy(batch, predicted_logits(base, batch.target))
-        return float(wrong), float(none)
+        none = float(_cross_entropy(batch, predicted_logits(base, batch.target)))
+        matrix_XNKV = self._matrix(batch)
+        if len(matrix_XNKV) == 1:
+            return None, none
+        with folded(base, self.generator, matrix_XNKV.roll(1, dims=0)[list(batch.context_of_row)]):
+            return float(_cross_entropy(batch, predicted_logits(base, batch.target))), none
 
     def _matrix(self, batch: TrainingBatch) -> Tensor:
         """M of every context: chunks encoded by the bare base, or each under the adapter of those before it."""

@@ -18,7 +18,7 @@ from adapters_core.modeling.generator import Generator
 from adapters_core.recipes import recipe
 from adapters_core.training.checkpoint import latest_checkpoint
 from adapters_core.training.loop import TrainingRun
-from adapters_core.training.rows import RowSource
+from adapters_core.training.rows import Passage, RowSource
 from adapters_core.training.settings import Objective, TrainingSettings
 from tests.tiny_model import byte_tokenizer, tiny_base, tiny_config
 from tests.tiny_training import passages, rows, training_run, weights
@@ -209,6 +209,19 @@ def test_validation_of_single_rows_still_has_a_wrong_context(tmp_path: Path) -> 
 
     last = curve(run)[-1]
     assert last["validation/reconstruction"] != last["validation/reconstruction/wrong"]
+
+
+def test_a_corpus_of_one_short_document_has_no_wrong_context_to_report(tmp_path: Path) -> None:
+    only = {"completion": Objective(share=1)}
+    run = training_run(tmp_path, objectives=only, max_steps=1, context_tokens=(12,), target_tokens=10)
+    run.rows = RowSource(byte_tokenizer(), run.settings, passages=[Passage(source="s", text="exactly 23 tokens long.")])
+
+    run.train()
+
+    assert set(curve(run)[0]) & {f"validation/completion{end}" for end in ("", "/wrong", "/none")} == {
+        "validation/completion",
+        "validation/completion/none",
+    }
 
 
 def test_a_loss_that_stays_nan_ends_the_run(tmp_path: Path) -> None:

@@ -86,9 +86,21 @@ def test_controls_are_the_next_context_and_no_adapter(base: BaseModel, generator
 
     wrong, none = AdaptedLoss(base, generator).controls(batch)
 
+    assert wrong is not None
     assert wrong == pytest.approx(pair_loss(base, generator, batch, turn=1), abs=1e-4)
     assert none == pytest.approx(pair_loss(base, Generator(generator.config, base), batch), abs=1e-4)
     assert len({round(x, 4) for x in (wrong, none, pair_loss(base, generator, batch))}) == 3
+
+
+def test_a_batch_of_one_context_has_no_wrong_one(base: BaseModel, generator: Generator) -> None:
+    drawn = [row for row in rows(settings()).batch(0, objective="question") if row.chunks]
+    alone = collate([row for row in drawn if row.chunks == drawn[0].chunks], 256)
+
+    wrong, none = AdaptedLoss(base, generator).controls(alone)
+
+    assert len(alone.context_of_row) > 1
+    assert wrong is None
+    assert none == pytest.approx(pair_loss(base, Generator(generator.config, base), alone), abs=1e-4)
 
 
 def test_sequential_training_encodes_each_chunk_under_the_adapter_of_those_before(base: BaseModel) -> None:
