@@ -79,6 +79,7 @@ class BaseModel:
         self.revision = revision
         self.body: nn.Module = getattr(model, model.base_model_prefix, model)
         self.layers_path, self.layers = _find_layers(model)
+        self._modules: dict[str, nn.Module] = dict(model.named_modules(remove_duplicate=False))
         self.hidden_size = int(model.config.get_text_config().hidden_size)
         self.vocab_size = int(model.config.get_text_config().vocab_size)
         self.max_context = int(getattr(model.config.get_text_config(), "max_position_embeddings", 0)) or None
@@ -124,10 +125,9 @@ class BaseModel:
             UnknownSiteError: there is none.
         """
         try:
-            module: nn.Module = self.model.get_submodule(path)
-        except AttributeError as error:
+            return self._modules[path]
+        except KeyError as error:
             raise UnknownSiteError(f"{path!r} is no module of this base ({type(self.model).__name__})") from error
-        return module
 
     def head_logits(self, hidden_PD: Float[Tensor, "p d"]) -> Float[Tensor, "p w"]:
         """Logits of chosen hidden states of the body's last layer, float32: no others are computed.

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from adapters_core.modeling.base_model import BaseModel
 from adapters_core.modeling.generator import Generator
+from adapters_core.modeling.hooks import hooked_after
 from adapters_core.modeling.polar import polar_matrix
 
 
@@ -26,21 +27,18 @@ def normalised(generator: Generator, states_BNKV: Float[Tensor, "b n k v"]) -> F
 @contextmanager
 def folded(base: BaseModel, generator: Generator, matrix_BNKV: Float[Tensor, "b n k v"]) -> Iterator[None]:
     """Run the base with row b adapted by the normalised state of row b; gradients flow to M and the generator."""
-    handles = []
-    try:
-        for target, members in generator.groups.items():
-            for row, index in enumerate(members):
-                hook = _FoldedHook(
-                    generator.input_nKI[target][row],
-                    matrix_BNKV[:, index],
-                    generator.output_nOV[target][row],
-                    generator.config.scale,
-                )
-                handles.append(base.module(generator.sites[index].path).register_forward_hook(hook))
+    hooks = {
+        base.module(generator.sites[index].path): _FoldedHook(
+            generator.input_nKI[target][row],
+            matrix_BNKV[:, index],
+            generator.output_nOV[target][row],
+            generator.config.scale,
+        )
+        for target, members in generator.groups.items()
+        for row, index in enumerate(members)
+    }
+    with hooked_after(hooks):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 class _FoldedHook:

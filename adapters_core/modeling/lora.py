@@ -3,10 +3,10 @@
 A pair holds the factors of one site's delta ``W' = W + B A``. Nothing here writes to the base: pairs are added to the
 outputs of its linears by forward hooks that live only inside :func:`applied`.
 
-Shape letters: B batch, T tokens, I = d_in, O = d_out, R = rank, P = adapters resident at once.
+Shape letters: B batch, T tokens, I = d_in, O = d_out, R = rank.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from adapters_core.errors import InputError, MismatchError, NumericalError
 from adapters_core.modeling.base_model import BaseModel
+from adapters_core.modeling.hooks import Hook, hooked_after
 
 EXPORT_RANKS = (8, 16, 32, 64, 128, 256)
 """Uniform ranks that every serving engine takes."""
@@ -63,7 +64,9 @@ class Pair:
         return Pair(a_RI=pad(self.a_RI, (0, 0, 0, extra)), b_OR=pad(self.b_OR, (0, extra)))
 
     def to(self, *, dtype: torch.dtype, device: torch.device) -> "Pair":
-        """The same pair in another dtype, on another device."""
+        """The same pair in another dtype, on another device; itself where it is there already."""
+        if (self.a_RI.dtype, self.a_RI.device) == (self.b_OR.dtype, self.b_OR.device) == (dtype, device):
+            return self
         return Pair(a_RI=self.a_RI.to(device, dtype), b_OR=self.b_OR.to(device, dtype))
 
 
@@ -145,6 +148,8 @@ def reduce_rank(pair: Pair, rank: int) -> tuple[Pair, float]:
 def applied(base: BaseModel, adapters: Pairs | Sequence[Pairs | None]) -> Iterator[None]:
     """Run the base with an adapter added while the context is open; the base is bit for bit itself afterwards.
 
+    Only the thread that opens the context runs under the adapter: others may use the same base meanwhile.
+
     Args:
         base: the frozen base.
         adapters: one adapter for every row of the batch, or one (or None: the bare base) for each row.
@@ -154,85 +159,78 @@ def applied(base: BaseModel, adapters: Pairs | Sequence[Pairs | None]) -> Iterat
         MismatchError: a path is no linear, or a shape does not fit, or the batch has another size.
         InputError: no rows.
     """
-    handles = []
-    try:
-        for path, hook in _hooks(base, adapters).items():
-            handles.append(base.module(path).register_forward_hook(hook))
+    with hooked_after(_hooks(base, adapters)):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
-_Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]
-
-
-def _hooks(base: BaseModel, adapters: Pairs | Sequence[Pairs | None]) -> Mapping[str, _Hook]:
+def _hooks(base: BaseModel, adapters: Pairs | Sequence[Pairs | None]) -> Mapping[nn.Module, Hook]:
+    dtype, device = base.dtype, base.device
     if isinstance(adapters, Mapping):
-        return _single(base, adapters, None)
-    rows = tuple(adapters)
-    if not rows:
+        return {
+            _linear(base, path, pair): _WholeBatchHook(pair.to(dtype=dtype, device=device))
+            for path, pair in adapters.items()
+        }
+    if not adapters:
         raise InputError("name one adapter (or None) for each row of the batch, got no rows")
-    if len({id(row) for row in rows}) == 1:  # one adapter for all rows needs no gathering
-        return _single(base, rows[0] or {}, len(rows))
-    return _stack(base, rows)
+    groups: dict[str, list[_Group]] = {}
+    for pairs, rows in _rows_by_adapter(adapters):
+        for path, pair in pairs.items():
+            groups.setdefault(path, []).append(_Group(pair=pair.to(dtype=dtype, device=device), rows=rows))
+            _linear(base, path, pair)
+    return {base.module(path): _RowsHook(members, len(adapters)) for path, members in groups.items()}
 
 
-def _single(base: BaseModel, pairs: Pairs, rows: int | None) -> dict[str, _Hook]:
-    hooks: dict[str, _Hook] = {}
-    for path, pair in pairs.items():
-        _linear(base, path, pair)
-        hooks[path] = _SingleHook(pair.to(dtype=base.dtype, device=base.device), rows)
-    return hooks
+def _rows_by_adapter(adapters: Sequence[Pairs | None]) -> list[tuple[Pairs, list[int]]]:
+    """Every adapter that some row has, with its rows: rows of one adapter are computed together."""
+    found: dict[int, tuple[Pairs, list[int]]] = {}
+    for row, pairs in enumerate(adapters):
+        if pairs:
+            found.setdefault(id(pairs), (pairs, []))[1].append(row)
+    return list(found.values())
 
 
-class _SingleHook:
+class _WholeBatchHook:
     """Adds the delta of one adapter to all rows."""
 
-    def __init__(self, pair: Pair, rows: int | None) -> None:
+    def __init__(self, pair: Pair) -> None:
         self.pair = pair
+
+    def __call__(self, _module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        return output + _change(self.pair, args[0])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Group:
+    """The rows of one adapter at a site."""
+
+    pair: Pair
+    rows: list[int]
+
+
+class _RowsHook:
+    """Adds to each row of a batch the delta of that row's adapter."""
+
+    def __init__(self, groups: Sequence[_Group], rows: int) -> None:
+        self.groups = groups
         self.rows = rows
 
     def __call__(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        _require_rows(args[0], self.rows, module)
-        return output + nn.functional.linear(nn.functional.linear(args[0], self.pair.a_RI), self.pair.b_OR)
-
-
-class _RowHook:
-    """Adds to each row of a batch the delta of that row's adapter."""
-
-    def __init__(self, a_BRI: Tensor, b_BOR: Tensor) -> None:
-        self.a_BIR = a_BRI.mT
-        self.b_BRO = b_BOR.mT
-
-    def __call__(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
         x_BTI = args[0]
-        _require_rows(x_BTI, self.a_BIR.shape[0], module)
-        return output + torch.bmm(torch.bmm(x_BTI, self.a_BIR), self.b_BRO)
+        if x_BTI.shape[0] != self.rows:
+            raise MismatchError(
+                f"one adapter a row: the batch must have {self.rows} rows, "
+                f"got {x_BTI.shape[0]} in {type(module).__name__}"
+            )
+        if len(self.groups) == 1 and len(self.groups[0].rows) == self.rows:  # nothing to gather
+            return output + _change(self.groups[0].pair, x_BTI)
+        result_BTO = output.clone()
+        for group in self.groups:
+            result_BTO[group.rows] += _change(group.pair, x_BTI[group.rows])
+        return result_BTO
 
 
-def _require_rows(x_BTI: Tensor, rows: int | None, module: nn.Module) -> None:
-    if rows is not None and x_BTI.shape[0] != rows:
-        raise MismatchError(
-            f"one adapter a row: the batch must have {rows} rows, got {x_BTI.shape[0]} in {type(module).__name__}"
-        )
-
-
-def _stack(base: BaseModel, rows: Sequence[Pairs | None]) -> dict[str, _Hook]:
-    paths = sorted({path for row in rows for path in (row or {})})
-    hooks: dict[str, _Hook] = {}
-    for path in paths:
-        present = [row[path] for row in rows if row and path in row]
-        rank = max(pair.rank for pair in present)
-        first = present[0]
-        zero = Pair(a_RI=torch.zeros_like(first.a_RI), b_OR=torch.zeros_like(first.b_OR))
-        chosen = []
-        for row in rows:
-            pair = (row or {}).get(path, zero)
-            _linear(base, path, pair)
-            chosen.append(pair.padded(rank).to(dtype=base.dtype, device=base.device))
-        hooks[path] = _RowHook(torch.stack([p.a_RI for p in chosen]), torch.stack([p.b_OR for p in chosen]))
-    return hooks
+def _change(pair: Pair, x_BTI: Tensor) -> Tensor:
+    return nn.functional.linear(nn.functional.linear(x_BTI, pair.a_RI), pair.b_OR)
 
 
 def _linear(base: BaseModel, path: str, pair: Pair) -> nn.Linear:

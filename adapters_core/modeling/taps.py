@@ -7,8 +7,8 @@ stopped before the body of the last layer that is tapped.
 Shape letters: B rows, T tokens, N sites, n sites of a layer, D hidden, M = n (R1 + R2), K = R1, V = R2.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from adapters_core.modeling.base_model import BaseModel
 from adapters_core.modeling.generator import Generator
+from adapters_core.modeling.hooks import hooked_before
 
 
 class _StopForward(Exception):  # noqa: N818  # control flow, not an error
@@ -67,21 +68,12 @@ def tap(
     consumer: Consumer,
 ) -> None:
     """Run the base over a batch and hand every layer's keys and values to a consumer, layer by layer."""
-    with _tapped(base, generator, mask_BT, consumer), suppress(_StopForward):
-        base.body(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False)
-
-
-@contextmanager
-def _tapped(base: BaseModel, generator: Generator, mask_BT: Tensor | None, consumer: Consumer) -> Iterator[None]:
-    handles = [
-        base.layers[layer].register_forward_pre_hook(_Tap(generator, layer, mask_BT, consumer), with_kwargs=True)
+    taps = {
+        base.layers[layer]: _Tap(generator, layer, mask_BT, consumer)
         for layer in sorted({site.layer for site in generator.sites})
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    }
+    with hooked_before(taps), suppress(_StopForward):
+        base.body(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False)
 
 
 class _Tap:

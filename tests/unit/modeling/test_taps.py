@@ -4,6 +4,7 @@ Shape letters: B rows, T tokens, D hidden, N sites, K, V sides of a state.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -164,3 +165,20 @@ def test_gradients_reach_the_generator_and_stop_at_the_base() -> None:
         assert tensor.grad is not None
         assert bool(tensor.grad.any())
     assert all(parameter.grad is None for parameter in base.model.parameters())
+
+
+def test_a_tap_reads_only_what_its_own_thread_runs() -> None:
+    base = tiny_base()
+    generator = tiny_generator(base)
+    fed: list[list[int]] = []
+
+    def consume(members: list[int], _keys: Tensor, _values: Tensor) -> None:
+        if not fed:
+            with ThreadPoolExecutor(max_workers=1) as others:
+                others.submit(logits, base).result()
+        fed.append(members)
+
+    with torch.no_grad():
+        tap(base, generator, token_ids(), None, consume)
+
+    assert len(fed) == len(base.layers)
