@@ -18,7 +18,7 @@ TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)",$$/\1/p' pyproject.toml)
 KEY := $(shell cksum < pyproject.toml | tr ' ' '-')
 FOR_RUN := $(VENV)/installed-run-$(KEY)
 FOR_TEST := $(VENV)/installed-test-$(KEY)
-SOURCES := $(wildcard adapters_core tests benchmarks)
+SOURCES := $(wildcard adapters_core migrations tests benchmarks)
 
 .PHONY: help
 help: ## this list

@@ -120,3 +120,46 @@ class EngineError(RingiError):
 
     code = "engine"
     exit_status = 6
+
+
+class LedgerError(RingiError):
+    """The ledger cannot be used as it is: not migrated, of another version, or its guards refused a statement."""
+
+    code = "ledger"
+    exit_status = 7
+
+
+class EntryError(InputError):
+    """What was to be recorded is not an entry that the ledger takes."""
+
+    code = "invalid_entry"
+
+
+class IllegalTransitionError(InputError):
+    """The subject is not in a state in which this event can happen."""
+
+    code = "illegal_transition"
+
+
+class StaleError(IllegalTransitionError):
+    """The caller decided on something that has changed in the meantime."""
+
+    code = "stale"
+
+
+class UnknownSubjectError(InputError):
+    """The ledger has no subject of this kind and id."""
+
+    code = "unknown_subject"
+
+
+class LeaseLostError(BusyError):
+    """Another worker holds the job or message now: what this one did for it counts for nothing."""
+
+    code = "lease_lost"
+
+
+class ErasedError(InputError):
+    """The text and its key were erased."""
+
+    code = "erased"

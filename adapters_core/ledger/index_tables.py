@@ -1,0 +1,207 @@
+"""Search indexes over the entries: written in the entry's transaction, rebuilt from entries, compared by verify."""
+
+from sqlalchemy import Column, Float, Index, Integer, PrimaryKeyConstraint, String, Table, Text
+
+from adapters_core.ledger.tables import BIG, METADATA, NAME, TIME
+
+index_entries = Table(
+    "index_entries",
+    METADATA,
+    Column("seq", BIG, primary_key=True, autoincrement=False),
+    Column("time", TIME, nullable=False),
+    Column("event", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("subject", NAME, nullable=False),
+    Column("actor", NAME, nullable=False),
+    Index("ix_index_entries_subject", "kind", "subject", "seq"),
+    Index("ix_index_entries_event", "event", "seq"),
+    Index("ix_index_entries_actor", "actor", "seq"),
+    Index("ix_index_entries_time", "time", "seq"),
+)
+
+index_refs = Table(
+    "index_refs",
+    METADATA,
+    Column("kind", String(16), nullable=False),
+    Column("ref", NAME, nullable=False),
+    Column("seq", BIG, nullable=False),
+    PrimaryKeyConstraint("kind", "ref", "seq"),
+)
+
+index_subjects = Table(
+    "index_subjects",
+    METADATA,
+    Column("kind", String(16), nullable=False),
+    Column("subject", NAME, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("first_seq", BIG, nullable=False),
+    Column("last_seq", BIG, nullable=False),
+    PrimaryKeyConstraint("kind", "subject"),
+    Index("ix_index_subjects_state", "kind", "state", "last_seq"),
+    Index("ix_index_subjects_last", "kind", "last_seq"),
+)
+
+index_contexts = Table(
+    "index_contexts",
+    METADATA,
+    Column("context", NAME, primary_key=True),
+    Column("seq", BIG, nullable=False, unique=True),
+    Column("time", TIME, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("search", Text, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("held", Integer, nullable=False),
+    Column("characters", BIG, nullable=False),
+    Column("bytes", BIG, nullable=False),
+    Column("language", NAME),
+    Column("retention_until", NAME),
+    Column("actor", NAME, nullable=False),
+    Column("actor_name", Text, nullable=False),
+    Index("ix_index_contexts_state", "state", "seq"),
+)
+
+index_adapters = Table(
+    "index_adapters",
+    METADATA,
+    Column("digest", NAME, primary_key=True),
+    Column("seq", BIG, nullable=False, unique=True),
+    Column("time", TIME, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("search", Text, nullable=False),
+    Column("base", NAME, nullable=False),
+    Column("base_name", Text, nullable=False),
+    Column("generator", NAME, nullable=False),
+    Column("parent", NAME),
+    Column("actor", NAME, nullable=False),
+    Column("actor_name", Text, nullable=False),
+    Column("tokens", BIG, nullable=False),
+    Column("chunks", BIG, nullable=False),
+    Column("bytes", BIG, nullable=False),
+    Column("norm_total", Float, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("serving", Integer, nullable=False),
+    Column("evaluations", Integer, nullable=False),
+    Column("recovery", Float),
+    Column("retention", Float),
+    Column("request", NAME),
+    Column("approved", NAME),
+    Column("last_seq", BIG, nullable=False),
+    Column("last_time", TIME, nullable=False),
+    Index("ix_index_adapters_state", "state", "seq"),
+    Index("ix_index_adapters_base", "base", "seq"),
+    Index("ix_index_adapters_actor", "actor", "seq"),
+    Index("ix_index_adapters_name", "name", "digest"),
+    Index("ix_index_adapters_last", "last_seq"),
+    Index("ix_index_adapters_parent", "parent"),
+    Index("ix_index_adapters_recovery", "recovery", "digest"),
+    Index("ix_index_adapters_norm", "norm_total", "digest"),
+)
+
+index_adapter_contexts = Table(
+    "index_adapter_contexts",
+    METADATA,
+    Column("context", NAME, nullable=False),
+    Column("adapter", NAME, nullable=False),
+    Column("seq", BIG, nullable=False),
+    PrimaryKeyConstraint("context", "adapter"),
+    Index("ix_index_adapter_contexts_adapter", "adapter"),
+)
+
+index_requests = Table(
+    "index_requests",
+    METADATA,
+    Column("request", NAME, primary_key=True),
+    Column("seq", BIG, nullable=False, unique=True),
+    Column("time", TIME, nullable=False),
+    Column("adapter", NAME, nullable=False),
+    Column("adapter_name", Text, nullable=False),
+    Column("slot", NAME, nullable=False),
+    Column("policy", NAME, nullable=False),
+    Column("policy_version", Integer, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("stage", Integer, nullable=False),
+    Column("stage_role", NAME),
+    Column("progress", Text, nullable=False),
+    Column("actor", NAME, nullable=False),
+    Column("actor_name", Text, nullable=False),
+    Column("last_seq", BIG, nullable=False),
+    Column("last_time", TIME, nullable=False),
+    Index("ix_index_requests_state", "state", "seq"),
+    Index("ix_index_requests_adapter", "adapter", "seq"),
+    Index("ix_index_requests_actor", "actor", "seq"),
+    Index("ix_index_requests_slot", "slot", "seq"),
+)
+
+index_slots = Table(
+    "index_slots",
+    METADATA,
+    Column("slot", NAME, primary_key=True),
+    Column("seq", BIG, nullable=False),
+    Column("time", TIME, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("base", NAME, nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("current", NAME),
+    Column("pending", NAME),
+)
+
+index_deployments = Table(
+    "index_deployments",
+    METADATA,
+    Column("deployment", NAME, primary_key=True),
+    Column("seq", BIG, nullable=False, unique=True),
+    Column("time", TIME, nullable=False),
+    Column("slot", NAME, nullable=False),
+    Column("adapter", NAME),
+    Column("previous", NAME),
+    Column("kind", String(16), nullable=False),
+    Column("request", NAME),
+    Column("reason", Text, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("loaded_name", Text),
+    Column("finished_seq", BIG),
+    Column("finished_time", TIME),
+    Column("until_seq", BIG),
+    Column("until_time", TIME),
+    Column("actor", NAME, nullable=False),
+    Column("actor_name", Text, nullable=False),
+    Index("ix_index_deployments_slot", "slot", "seq"),
+    Index("ix_index_deployments_served", "slot", "state", "finished_time"),
+    Index("ix_index_deployments_adapter", "adapter", "seq"),
+    Index("ix_index_deployments_state", "state", "seq"),
+)
+
+index_roles = Table(
+    "index_roles",
+    METADATA,
+    Column("person", NAME, nullable=False),
+    Column("role", String(32), nullable=False),
+    Column("seq", BIG, nullable=False),
+    Column("time", TIME, nullable=False),
+    PrimaryKeyConstraint("person", "role"),
+    Index("ix_index_roles_role", "role", "person"),
+)
+
+index_policies = Table(
+    "index_policies",
+    METADATA,
+    Column("policy", NAME, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("seq", BIG, nullable=False),
+    PrimaryKeyConstraint("policy", "version"),
+)
+
+INDEXES = (
+    index_entries,
+    index_refs,
+    index_subjects,
+    index_contexts,
+    index_adapters,
+    index_adapter_contexts,
+    index_requests,
+    index_slots,
+    index_deployments,
+    index_roles,
+    index_policies,
+)
+"""All of them, in the order in which they are rebuilt."""

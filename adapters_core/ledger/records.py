@@ -1,0 +1,133 @@
+"""Frozen records of the ledger: who, what, on which subject, and the entry that states it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from adapters_core.errors import EntryError, IntegrityError
+
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+ActorKind = Literal["person", "service", "system"]
+
+
+def time_text(moment: datetime) -> str:
+    """A moment as the ledger writes it: UTC with microseconds, always 27 characters, so that text sorts as time does.
+
+    Raises:
+        EntryError: the moment has no time zone.
+    """
+    if moment.tzinfo is None:
+        raise EntryError(f"a time must carry its time zone, got {moment}: use datetime.now(UTC)")
+    text = moment.astimezone(UTC).strftime(TIME_FORMAT)
+    return text.rjust(27, "0")  # years before 1000 have fewer digits on some platforms
+
+
+def parse_time(text: str) -> datetime:
+    """The moment that ``time_text`` wrote.
+
+    Raises:
+        IntegrityError: the text has another form.
+    """
+    try:
+        return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=UTC)
+    except (TypeError, ValueError) as error:
+        raise IntegrityError(f"a time must look like 2026-11-23T23:42:12.123456Z, got {text!r}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What an entry is about, or refers to."""
+
+    kind: str
+    id: str
+    """A uuid, a manifest digest (adapter), or a name (slot, policy)."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As the entry body holds it."""
+        return {"kind": self.kind, "id": self.id}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Authentication:
+    """How and when the actor proved who they are."""
+
+    method: str
+    """Such as ``password+totp``, ``passkey``, ``oidc``, ``token``."""
+    time: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """As the entry body holds it."""
+        return {"method": self.method, "time": time_text(self.time)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """A snapshot of who acted: it stays true when the person is renamed or leaves."""
+
+    id: str
+    name: str
+    kind: ActorKind
+    roles: tuple[str, ...] = ()
+    auth: Authentication | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As the entry body holds it."""
+        auth = self.auth.to_json() if self.auth else None
+        return {"id": self.id, "name": self.name, "kind": self.kind, "roles": list(self.roles), "auth": auth}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One entry of the ledger."""
+
+    seq: int
+    """Its place, from 0 without gaps; also its leaf index in the Merkle tree."""
+    time: datetime
+    event: str
+    subject: Subject
+    refs: tuple[Subject, ...]
+    actor: Actor
+    data: Mapping[str, Any]
+    prev_hash: str
+    """Leaf hash of the entry before, 64 hexadecimal digits; zeros at 0."""
+    leaf_hash: str
+    """SHA-256(0x00 || body), 64 hexadecimal digits."""
+    body: str
+    """Canonical JSON (RFC 8785): what is hashed."""
+
+
+def entry_from(body: str, leaf_hash: str) -> Entry:
+    """The entry that a stored body states.
+
+    Raises:
+        IntegrityError: the body is not the JSON of an entry.
+    """
+    try:
+        stated = json.loads(body)
+        return Entry(
+            seq=stated["seq"],
+            time=parse_time(stated["time"]),
+            event=stated["event"],
+            subject=Subject(**stated["subject"]),
+            refs=tuple(Subject(**ref) for ref in stated["refs"]),
+            actor=_actor(stated["actor"]),
+            data=stated["data"],
+            prev_hash=stated["prev_hash"],
+            leaf_hash=leaf_hash,
+            body=body,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(f"an entry's body must state an entry, got {body[:80]!r}: {error}") from error
+
+
+def _actor(stated: Mapping[str, Any]) -> Actor:
+    auth = stated["auth"]
+    return Actor(
+        id=stated["id"],
+        name=stated["name"],
+        kind=stated["kind"],
+        roles=tuple(stated["roles"]),
+        auth=Authentication(method=auth["method"], time=parse_time(auth["time"])) if auth else None,
+    )

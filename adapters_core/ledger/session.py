@@ -1,0 +1,85 @@
+"""Opening a ledger: from a URL to readers and writers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from adapters_core.ledger.checkpoints import checkpoint_if_due
+from adapters_core.ledger.database_errors import translated
+from adapters_core.ledger.signing import SigningKey
+from adapters_core.ledger.transactions import Reader, Writer, engine_for, transaction
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The time of day."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """A database that holds a ledger. Made by ``open_ledger``; safe to share between threads, not across a fork."""
+
+    engine: Engine
+    clock: Clock
+    signer: SigningKey | None
+    checkpoint_every: int
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        """One snapshot to read from.
+
+        Raises:
+            LedgerError: the database is not migrated.
+            BusyError: the database could not be reached or stayed locked.
+        """
+        with translated(), transaction(self.engine, writes=False) as connection:
+            yield Reader(connection=connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Writer]:
+        """One write transaction: committed when the block ends well, undone when it raises.
+
+        A checkpoint is signed in the same transaction when an entry asks for one (decisions, deployments) or enough
+        entries have gathered, provided that this process holds the key.
+
+        Raises:
+            LedgerError: the database is not migrated, or its guards refused.
+            BusyError: another writer kept the lock too long.
+            StorageError: the disk is full or failing; nothing was written.
+        """
+        with translated(), transaction(self.engine, writes=True) as connection:
+            writer = Writer(connection=connection, now=self.clock())
+            yield writer
+            if self.signer:
+                checkpoint_if_due(writer, self.signer, every=self.checkpoint_every)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self.engine.dispose()
+
+
+def open_ledger(
+    url: str | Path,
+    *,
+    signer: SigningKey | None = None,
+    clock: Clock = utc_now,
+    checkpoint_every: int = 256,
+) -> Ledger:
+    """The ledger at a URL or in a SQLite file. Nothing is read yet: ``migrate`` it first.
+
+    Args:
+        url: ``sqlite:///path``, ``postgresql://...``, or the path of a SQLite file.
+        signer: signs checkpoints; without it this process makes none.
+        clock: the time of day, with its zone.
+        checkpoint_every: entries after which a checkpoint is signed in any case.
+
+    Raises:
+        LedgerError: the URL names a database that is not supported.
+    """
+    return Ledger(engine=engine_for(url), clock=clock, signer=signer, checkpoint_every=checkpoint_every)
