@@ -101,12 +101,13 @@ def attribute(
     """Attribute an adapter, and if a question and its answer are given that answer, to the context.
 
     Raises:
-        MismatchError: the documents are not those the adapter was made from, or only one of question and answer
-            was given.
+        MismatchError: the adapter is of another base or generator, the documents are not those it was made from, or
+            only one of question and answer was given.
         InputError: the generator encodes sequentially.
     """
     if (question is None) != (answer is None):
         raise MismatchError("give a question together with its answer, or neither")
+    core.require_own(session)
     chunks = _require_same(core, session, documents)
     weighted = [
         WeightedChunk(token_ids=chunk.token_ids, weight=session.state.decay ** (len(chunks) - 1 - index))

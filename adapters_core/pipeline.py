@@ -314,7 +314,12 @@ class GenerationCore:
         state = State.zero(len(self.generator.sites), config.key_size, config.value_size, decay=decay)
         return _Line(state=state, chunk_states={}, places={}, key=key, parent=None)
 
-    def _line(self, session: Session) -> "_Line":
+    def require_own(self, session: Session) -> None:
+        """Refuse a session that this base and generator did not make.
+
+        Raises:
+            MismatchError: it is of another base or generator, or its state does not fit.
+        """
         identity = session.adapter.manifest.identity
         if identity.generator.digest != self.generator_digest or identity.base.digest != self.base.digest:
             raise MismatchError(
@@ -327,6 +332,9 @@ class GenerationCore:
                 f"a session's state must be {shape}, torch.int64 for this generator, got "
                 f"{tuple(session.state.total_NKV.shape)}, {session.state.total_NKV.dtype}"
             )
+
+    def _line(self, session: Session) -> "_Line":
+        self.require_own(session)
         return _Line(
             state=session.state,
             chunk_states=dict(session.chunk_states),

@@ -154,7 +154,13 @@ def _written(args: argparse.Namespace, session: "Session") -> int:
 def _read_key(path: Path | None) -> bytes | None:
     if path is None:
         return None
+    from adapters_core.artifact import KEY_BYTES
+
+    digits = 2 * KEY_BYTES
     try:
-        return bytes.fromhex(path.read_text().strip())
+        key = bytes.fromhex(path.read_text().strip())
     except (OSError, ValueError) as error:
-        raise InputError(f"--key-file {path} must hold 64 hexadecimal digits: {error}") from error
+        raise InputError(f"--key-file {path} must hold {digits} hexadecimal digits: {error}") from error
+    if len(key) != KEY_BYTES:
+        raise InputError(f"--key-file {path} must hold {digits} hexadecimal digits, got {2 * len(key)}")
+    return key

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from adapters_core.cli import adapters, attributing, basing, checking, demo, evaluating, exporting, serving, training
 from adapters_core.cli.output import notes, print_json
-from adapters_core.errors import RingiError
+from adapters_core.errors import RingiError, StorageError
 
 INTERRUPTED = 130
 
@@ -40,15 +40,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RingiError as error:
         if args.debug:
             raise
-        if getattr(args, "json", False):
-            print_json({"error": {"code": error.code, "message": str(error)}})
-        notes.print(Text.assemble(("error", "bold red"), f": {error}"))
-        return error.exit_status
+        return _fail(args, error.code, str(error), error.exit_status)
     except KeyboardInterrupt:
-        if getattr(args, "json", False):
-            print_json({"error": {"code": "interrupted", "message": "interrupted: nothing was half-written"}})
-        notes.print("interrupted: nothing was half-written")
-        return INTERRUPTED
+        return _fail(args, "interrupted", "interrupted: nothing was half-written", INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; do not fail again at exit
         return 0
+    except OSError as error:  # of a library, or of a file that only this command knows
+        if args.debug:
+            raise
+        return _fail(args, StorageError.code, f"reading or writing failed: {error}", StorageError.exit_status)
+
+
+def _fail(args: argparse.Namespace, code: str, message: str, status: int) -> int:
+    if getattr(args, "json", False):
+        print_json({"error": {"code": code, "message": message}})
+    notes.print(Text.assemble(("error", "bold red"), f": {message}"), soft_wrap=True)  # paths stay in one piece
+    return status

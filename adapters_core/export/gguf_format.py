@@ -31,6 +31,16 @@ _MATRIX = 2
 Arrays = dict[str, NDArray[Any]]
 
 
+class _Written(np.ndarray[Any, Any]):
+    """An array that is written through Python's file, which tells when the disk is full.
+
+    numpy's own ``tofile`` goes through a buffer of the C library whose last flush fails in silence: a file cut short.
+    """
+
+    def tofile(self, fid: Any, sep: str = "", format: str = "%s") -> None:  # noqa: A002, ANN401, ARG002  # numpy's names
+        fid.write(self.tobytes())
+
+
 def to_gguf_arrays(pairs: Pairs, layout: GgufLayout, *, dtype: torch.dtype = torch.float32) -> Arrays:
     """The pairs as llama.cpp names and orders them, widened with zeros to one uniform rank.
 
@@ -98,7 +108,7 @@ def write_gguf_lora(path: Path, pairs: Pairs, base: BaseModel, *, dtype: torch.d
             writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, float(uniform_rank(pairs)))
             writer.add_string(BASE_DIGEST, base.digest)
             for name, array in arrays.items():
-                writer.add_tensor(name, array)
+                writer.add_tensor(name, array.view(_Written))
             writer.write_header_to_file()
             writer.write_kv_data_to_file()
             writer.write_tensors_to_file()

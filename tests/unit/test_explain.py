@@ -247,6 +247,13 @@ def test_a_document_too_many_changes_nothing(core: GenerationCore, session: Sess
     assert attribute(core, session, more) == attribute(core, session, ALL)
 
 
+def test_an_adapter_of_another_generator_is_refused(core: GenerationCore, session: Session) -> None:
+    other = GenerationCore(core.base, tiny_generator(core.base, seed=9))
+
+    with pytest.raises(MismatchError, match="was made by generator"):
+        attribute(other, session, ALL)
+
+
 @pytest.mark.parametrize("given_", [{"question": QUESTION}, {"answer": ANSWER}])
 def test_a_question_comes_with_its_answer(core: GenerationCore, session: Session, given_: dict[str, str]) -> None:
     with pytest.raises(MismatchError, match="a question together with its answer"):
