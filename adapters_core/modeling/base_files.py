@@ -60,6 +60,15 @@ def read_base(source: str | Path, *, dtype: torch.dtype, revision: str | None) -
     return _read_folder(folder, source=str(source), dtype=dtype, revision=revision)
 
 
+def all_finite(tensor: torch.Tensor) -> bool:
+    """Whether no value of a tensor of floats is NaN or infinite.
+
+    One such value makes the sum NaN or infinite, whatever the others are, and a sum makes no copy: values are looked at
+    one by one only where the sum is not finite, which may be mere overflow.
+    """
+    return bool(torch.isfinite(tensor.sum(dtype=torch.float32))) or bool(torch.isfinite(tensor).all())
+
+
 def _read_folder(folder: Path, *, source: str, dtype: torch.dtype, revision: str | None) -> BaseFiles:
     from transformers import AutoModelForCausalLM  # seconds to import
 
@@ -155,13 +164,8 @@ def _stored_tensors(shards: Iterable[Path]) -> Iterator[tuple[str, torch.Tensor]
             with safe_open(shard, framework="pt") as file:
                 for name in file.keys():  # noqa: SIM118  # not a mapping
                     tensor = file.get_tensor(name)
-                    if tensor.dtype in _CHECKED and not _is_finite(tensor):
+                    if tensor.dtype in _CHECKED and not all_finite(tensor):
                         raise NumericalError(f"{shard}: {name} must be finite, it holds NaN or infinite values")
                     yield name, tensor
         except SafetensorError as error:
             raise IntegrityError(f"{shard} is not a whole safetensors file: {error}") from error
-
-
-def _is_finite(tensor: torch.Tensor) -> bool:
-    # One NaN or infinite value makes the sum so: the slow test is needed only where that could be mere overflow.
-    return bool(torch.isfinite(tensor.sum(dtype=torch.float32))) or bool(torch.isfinite(tensor).all())
