@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from adapters_core.canonical import canonical_bytes
@@ -21,10 +21,14 @@ from adapters_core.modeling.generator import Generator, generator_digest
 from adapters_core.storage import atomic_file
 
 FORMAT = "ringi-generator-1"
+_LENGTH_BYTES = 8
+"""Of the header's length, at the beginning of a safetensors file."""
+_ALIGNMENT = 8
+"""Of the tensors, which follow the header."""
 
 
 def save_generator(generator: Generator, path: Path, *, dtype: torch.dtype = torch.bfloat16) -> str:
-    """Write a generator; the file appears whole or not at all.
+    """Write a generator; the file appears whole or not at all, and equal generators give equal bytes.
 
     Args:
         generator: what to write.
@@ -46,8 +50,8 @@ def save_generator(generator: Generator, path: Path, *, dtype: torch.dtype = tor
         "config": canonical_bytes(generator.config.to_json()).decode(),
         "digest": digest,
     }
-    with atomic_file(path) as staging:
-        save_file(tensors, staging, metadata=metadata)
+    with atomic_file(path) as staging, staging.open("wb") as file:
+        file.writelines(_ordered(save(tensors, metadata=metadata)))
     return digest
 
 
@@ -76,6 +80,16 @@ def load_generator(path: Path, base: BaseModel, *, any_base: bool = False) -> Ge
     generator.to(next(iter(tensors.values())).dtype)
     generator.load_site_tensors(tensors)
     return generator
+
+
+def _ordered(data: bytes) -> tuple[bytes, memoryview]:
+    """A safetensors file with its metadata in order: safetensors writes them in another one in every run."""
+    start = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
+    header = json.loads(data[_LENGTH_BYTES:start])
+    ordered = {"__metadata__": dict(sorted(header.pop("__metadata__").items())), **header}
+    text = json.dumps(ordered, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    return len(text).to_bytes(_LENGTH_BYTES, "little") + text, memoryview(data)[start:]
 
 
 def _check_digest(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> GeneratorConfig:

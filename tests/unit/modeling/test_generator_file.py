@@ -59,6 +59,20 @@ def test_a_generator_comes_back_as_it_was_stored(base: BaseModel, tmp_path: Path
         assert torch.equal(dict(loaded.named_site_tensors())[name], tensor.to(dtype))
 
 
+def test_equal_generators_give_equal_bytes(base: BaseModel, tmp_path: Path) -> None:
+    """Metadata included, whose order safetensors draws anew for every file."""
+    files = set()
+    for _ in range(8):
+        save_generator(tiny_generator(base), tmp_path / "tiny.safetensors")
+        files.add((tmp_path / "tiny.safetensors").read_bytes())
+
+    (data,) = files
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    assert list(header["__metadata__"]) == ["base_digest", "config", "digest", "format", "ringi"]
+    assert length % 8 == 0
+
+
 def test_writing_again_replaces_the_file_and_leaves_nothing_else(base: BaseModel, path: Path) -> None:
     digest = save_generator(tiny_generator(base, seed=8), path)
 
