@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from adapters_core.cli.options import add_json_option, add_model_options, command, load_base_of, positive
 from adapters_core.cli.output import notes, print_json, results
@@ -222,8 +222,9 @@ class _Tracking:
 def _plot(folder: Path) -> None:
     """The loss by objective over tokens, each point the mean of a twentieth of the run, and what validation found."""
     from adapters_core.evaluation.charts import Point, line_chart, write_svg
+    from adapters_core.training import metrics_file
 
-    rows = list(_read_metrics(folder / "metrics.jsonl"))
+    rows = list(metrics_file.read_rows(folder / metrics_file.NAME))
     points = []
     for name in sorted({key for row in rows for key in row if key.startswith("loss/")}):
         found = [(float(row["tokens"]), float(row[name])) for row in rows if row.get(name) is not None]
@@ -240,16 +241,6 @@ def _plot(folder: Path) -> None:
         note="each point is the mean over a twentieth of the run",
     )
     write_svg(chart, folder / "loss.svg")
-
-
-def _read_metrics(path: Path) -> Iterator[dict[str, Any]]:
-    """The run's rows; a line that was cut short when a process was killed is left out."""
-    import json
-    from contextlib import suppress
-
-    for line in path.read_text().splitlines():
-        with suppress(ValueError):
-            yield json.loads(line)
 
 
 def _is_main_process() -> bool:

@@ -3,7 +3,6 @@
 One process or several (``accelerate launch`` / torchrun): each process draws its own part of every step's rows.
 """
 
-import json
 import math
 import signal
 import time
@@ -20,6 +19,7 @@ from adapters_core.data.batching import TrainingBatch, TrainingRow, collate
 from adapters_core.errors import NumericalError
 from adapters_core.modeling.base_model import BaseModel
 from adapters_core.modeling.generator import Generator
+from adapters_core.training import metrics_file
 from adapters_core.training.checkpoint import Progress, latest_checkpoint, load_checkpoint, save_checkpoint
 from adapters_core.training.losses import AdaptedLoss, LossParts
 from adapters_core.training.rows import RowSource
@@ -68,6 +68,8 @@ class TrainingRun:
         progress = Progress()
         if newest := latest_checkpoint(self.folder):
             progress = load_checkpoint(newest, self.generator, optimizer)
+        if accelerator.is_main_process:  # a run that was killed had gone on from its last checkpoint
+            metrics_file.keep_until(self.folder / metrics_file.NAME, progress.step)
         prepared, optimizer = accelerator.prepare(module, optimizer)
         started, before, saved = self.clock(), progress.seconds, progress.seconds
         bad = 0
@@ -181,9 +183,7 @@ class TrainingRun:
         if not accelerator.is_main_process:
             return
         row = {**asdict(progress), **metrics}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps({name: _written(value) for name, value in row.items()}) + "\n")
+        metrics_file.append_row(self.folder / metrics_file.NAME, row)
         for watcher in self.watchers:
             watcher(progress.step, row)
 
@@ -221,11 +221,6 @@ class TrainingRun:
     def interrupted(self) -> bool:
         """Whether the last :meth:`train` was ended by a signal."""
         return self._stop
-
-
-def _written(value: float) -> float | None:
-    """A number as JSON holds it: NaN and infinity become null."""
-    return round(value, 6) if math.isfinite(value) else None
 
 
 def move(batch: TrainingBatch, device: torch.device) -> TrainingBatch:

@@ -18,6 +18,7 @@ from adapters_core.modeling.generator import Generator
 from adapters_core.recipes import recipe
 from adapters_core.training.checkpoint import latest_checkpoint
 from adapters_core.training.loop import TrainingRun
+from adapters_core.training.metrics_file import append_row
 from adapters_core.training.rows import Passage, RowSource
 from adapters_core.training.settings import Objective, TrainingSettings
 from tests.tiny_model import byte_tokenizer, tiny_base, tiny_config
@@ -114,6 +115,37 @@ def test_a_run_that_is_resumed_is_the_run_that_never_stopped(tmp_path: Path, acc
     for name, tensor in weights(second.generator).items():
         assert torch.equal(tensor, weights(whole.generator)[name]), name
     assert [row["loss"] for row in curve(second)][-2:] == [row["loss"] for row in curve(whole)][-2:]
+
+
+def test_a_run_that_was_killed_after_its_checkpoint_has_every_step_once(tmp_path: Path) -> None:
+    training_run(tmp_path, max_steps=3).train()
+    with (tmp_path / "metrics.jsonl").open("a") as file:  # two steps that no checkpoint holds, and half a third
+        file.write('{"step": 4, "loss": 9.0}\n{"step": 5, "loss": 9.0}\n{"step": 6, "lo')
+
+    run = training_run(tmp_path, max_steps=6)
+    run.train()
+
+    assert [row["step"] for row in curve(run)] == [1, 2, 3, 4, 5, 6]
+    assert max(row["loss"] for row in curve(run)) < 9
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_its_curve_anew(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 9.0}\n')
+
+    run = training_run(tmp_path, max_steps=2)
+    run.train()
+
+    assert [row["step"] for row in curve(run)] == [1, 2]
+
+
+def test_a_checkpoint_that_is_refused_costs_no_row(tmp_path: Path) -> None:
+    training_run(tmp_path, max_steps=1).train()
+    append_row(tmp_path / "metrics.jsonl", {"step": 2})
+
+    with pytest.raises(MismatchError):
+        training_run(tmp_path, max_steps=2, config=tiny_config(rank=4)).train()
+
+    assert [row["step"] for row in curve_of(tmp_path)] == [1, 2]
 
 
 def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
