@@ -15,6 +15,7 @@ from adapters_core.cli.options import (
 from adapters_core.cli.output import notes, print_json
 
 FORMATS = ("peft", "gguf", "merged")
+STORE_DTYPES = (*DTYPES, "float16")
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -33,7 +34,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     export.add_argument("--format", choices=FORMATS, default="peft", help="peft: also what vLLM and SGLang read")
     export.add_argument("--out", type=Path, required=True, metavar="PATH", help="folder, or file for gguf, to make")
     export.add_argument("--rank", type=positive, default=None, help="reduce to this rank; the exact loss is reported")
-    export.add_argument("--store-dtype", choices=DTYPES, default="float32", help="of the written factors (peft)")
+    export.add_argument(
+        "--store-dtype",
+        choices=STORE_DTYPES,
+        default=None,
+        help="of what is written; absent: float32 for factors (peft, gguf), that of --dtype for merged weights",
+    )
     add_model_options(export, generator=False)
     add_json_option(export)
     export.set_defaults(run=run)
@@ -57,13 +63,13 @@ def run(args: argparse.Namespace) -> int:
     identity = adapter.manifest.identity
     check_folder(args.adapter, base, manifest_base_digest=identity.base.digest, weights_sha256=identity.weights_sha256)
     pairs, lost = reduced(adapter.pairs, args.rank)
-    dtype = getattr(torch, args.store_dtype)
+    dtype = torch.float32 if args.store_dtype is None else getattr(torch, args.store_dtype)
     if args.format == "gguf":
         with exclusive(args.out):
             require_free(args.out)  # another process may have made it since
-            write_gguf_lora(args.out, pairs, base)
+            write_gguf_lora(args.out, pairs, base, dtype=dtype)
     elif args.format == "merged":
-        write_merged(args.out, pairs, base)
+        write_merged(args.out, pairs, base, dtype=dtype if args.store_dtype else None)
     else:
         with atomic_folder(args.out) as staging:
             write_peft_files(staging, pairs, base_name=base.source, dtype=dtype)

@@ -25,10 +25,11 @@ from adapters_core.storage import atomic_file
 
 BASE_DIGEST = "ringi.base_digest"
 _SUFFIXES = {"A": ".weight.lora_a", "B": ".weight.lora_b"}
-_DTYPES = {torch.float32: np.float32, torch.float16: np.float16}
+_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 _MATRIX = 2
 
 Arrays = dict[str, NDArray[Any]]
+"""float32, float16, or the bits of bfloat16 (which numpy has no type for) as uint16."""
 
 
 class _Written(np.ndarray[Any, Any]):
@@ -46,7 +47,7 @@ def to_gguf_arrays(pairs: Pairs, layout: GgufLayout, *, dtype: torch.dtype = tor
 
     Raises:
         UnknownSiteError: GGUF has no name for a module.
-        InputError: another dtype than float32 and float16.
+        InputError: another dtype than float32, bfloat16 and float16.
         NumericalError: a factor holds NaN or infinite values, or does in that dtype.
     """
     if dtype not in _DTYPES:
@@ -58,8 +59,8 @@ def to_gguf_arrays(pairs: Pairs, layout: GgufLayout, *, dtype: torch.dtype = tor
         if not bool(torch.isfinite(wide.a_RI).all() and torch.isfinite(wide.b_OR).all()):
             raise NumericalError(f"the factors of {path} must be finite in {dtype}")
         b_OR = wide.b_OR[layout.rows[path]] if path in layout.rows else wide.b_OR
-        arrays[name + _SUFFIXES["A"]] = wide.a_RI.detach().contiguous().numpy()
-        arrays[name + _SUFFIXES["B"]] = b_OR.detach().contiguous().numpy()
+        arrays[name + _SUFFIXES["A"]] = _to_array(wide.a_RI)
+        arrays[name + _SUFFIXES["B"]] = _to_array(b_OR)
     return arrays
 
 
@@ -78,7 +79,7 @@ def from_gguf_arrays(arrays: Mapping[str, NDArray[Any]], layout: GgufLayout, *, 
             raise IntegrityError(
                 f"tensors must be '<name>.weight.lora_a' or '_b' of {layout.architecture}, got {key!r}"
             )
-        found.setdefault(path, {})[factor] = torch.from_numpy(np.array(array))
+        found.setdefault(path, {})[factor] = _to_tensor(array)
     if halves := sorted(path for path, factors in found.items() if len(factors) != len(_SUFFIXES)):
         raise IntegrityError(f"every site needs lora_a and lora_b, only one of them is there for {halves[:3]}")
     return {path: _pair(path, factors, layout, alpha) for path, factors in sorted(found.items())}
@@ -91,7 +92,7 @@ def write_gguf_lora(path: Path, pairs: Pairs, base: BaseModel, *, dtype: torch.d
         path: where, ending in ``.gguf``.
         pairs: what to write, the scale baked into B.
         base: the base they belong to.
-        dtype: float32 or float16.
+        dtype: float32, bfloat16 or float16.
 
     Raises:
         UnsupportedModelError: the layout of the base's architecture is not known.
@@ -108,7 +109,7 @@ def write_gguf_lora(path: Path, pairs: Pairs, base: BaseModel, *, dtype: torch.d
             writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, float(uniform_rank(pairs)))
             writer.add_string(BASE_DIGEST, base.digest)
             for name, array in arrays.items():
-                writer.add_tensor(name, array.view(_Written))
+                _add(writer, name, array)
             writer.write_header_to_file()
             writer.write_kv_data_to_file()
             writer.write_tensors_to_file()
@@ -133,7 +134,7 @@ def read_gguf_lora(path: Path, base: BaseModel) -> dict[str, Pair]:
     try:
         reader = gguf.GGUFReader(path)
         fields = {name: field.contents() for name, field in reader.fields.items()}
-        arrays = {tensor.name: np.array(tensor.data) for tensor in reader.tensors}
+        arrays = {tensor.name: _stored_array(tensor) for tensor in reader.tensors}
     except (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError, OSError, struct.error) as error:
         raise IntegrityError(f"{path} is not a whole GGUF file: {error}") from error
     kind = (fields.get(gguf.Keys.General.TYPE), fields.get(gguf.Keys.Adapter.TYPE))
@@ -147,6 +148,28 @@ def read_gguf_lora(path: Path, base: BaseModel) -> dict[str, Pair]:
     if not isinstance(alpha, int | float) or not math.isfinite(alpha):
         raise IntegrityError(f"{path} must have a finite {gguf.Keys.Adapter.LORA_ALPHA}, got {alpha!r}")
     return from_gguf_arrays(arrays, layout, alpha=float(alpha))
+
+
+def _to_array(factor: torch.Tensor) -> NDArray[Any]:
+    plain = factor.detach().contiguous()
+    return (plain.view(torch.uint16) if plain.dtype == torch.bfloat16 else plain).numpy()
+
+
+def _to_tensor(array: NDArray[Any]) -> torch.Tensor:
+    tensor = torch.from_numpy(np.array(array))
+    return tensor.view(torch.bfloat16) if tensor.dtype == torch.uint16 else tensor
+
+
+def _add(writer: gguf.GGUFWriter, name: str, array: NDArray[Any]) -> None:
+    if array.dtype == np.uint16:  # gguf takes what numpy has no type for as bytes
+        writer.add_tensor(name, array.view(np.uint8).view(_Written), raw_dtype=gguf.GGMLQuantizationType.BF16)
+    else:
+        writer.add_tensor(name, array.view(_Written))
+
+
+def _stored_array(tensor: gguf.ReaderTensor) -> NDArray[Any]:
+    array = np.array(tensor.data)
+    return array.view(np.uint16) if tensor.tensor_type == gguf.GGMLQuantizationType.BF16 else array
 
 
 def _pair(path: str, factors: Mapping[str, torch.Tensor], layout: GgufLayout, alpha: float) -> Pair:

@@ -69,6 +69,27 @@ def test_every_architecture_has_our_log_probabilities(architecture: str, tmp_pat
             assert not pairs or (expected_V - bare_V).abs().max() > 0.05
 
 
+def test_factors_in_half_the_bytes_are_read_as_they_are(tmp_path: Path) -> None:
+    base, ids_BT = tiny_base(), token_ids(1, 16)
+    pairs = random_pairs(base, every_target(base), size=2.0)
+    dtypes = (torch.bfloat16, torch.float16)
+    files = [tmp_path / f"{dtype}.gguf" for dtype in dtypes]
+    for file, dtype in zip(files, dtypes, strict=True):
+        write_gguf_lora(file, pairs, base, dtype=dtype)
+    write_gguf_base(tmp_path / "base.gguf", base)
+    bare_V = ours(base, {}, ids_BT)
+    with llama_cpp_server(tmp_path / "base.gguf", files, tmp_path / "log") as server:
+        for dtype, scales in zip(dtypes, ((1.0, 0.0), (0.0, 1.0)), strict=True):
+            rounded = {
+                path: pair.to(dtype=dtype, device=base.device).to(dtype=torch.float32, device=base.device)
+                for path, pair in pairs.items()
+            }
+            theirs = server.log_probabilities(ids_BT[0].tolist(), scales, top=VOCABULARY)
+            # llama.cpp rounds what it multiplies by such a factor to the factor's dtype
+            assert errors(theirs, ours(base, rounded, ids_BT)).max() < 0.02
+            assert errors(theirs, bare_V).max() > 0.05
+
+
 # ------------------------------------------------------------------------------------------------------ the real base
 
 

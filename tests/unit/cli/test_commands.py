@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import gguf
 import pytest
+from safetensors.torch import load_file
 
 from adapters_core.artifact import CHUNKS, KEY, STATE, WEIGHTS
 from adapters_core.cli.main import main
@@ -117,6 +119,27 @@ def test_every_export_format_is_written(tiny: TinyFiles, adapter: Path, tmp_path
     assert main(["export", str(adapter), "--format", form, "--out", str(out), *options]) == 0
     assert out.exists()
     assert main(["export", str(adapter), "--format", form, "--out", str(out), *options]) == 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("form", ["peft", "gguf", "merged"])
+def test_every_export_format_is_written_in_the_dtype_asked_for(
+    tiny: TinyFiles, adapter: Path, tmp_path: Path, form: str, dtype: str
+) -> None:
+    out = tmp_path / f"export.{form}"
+    asked = ["export", str(adapter), "--format", form, "--out", str(out), "--store-dtype", dtype]
+
+    assert main([*asked, "--base", str(tiny.base), "--threads", "1"]) == 0
+
+    assert stored_dtypes(out) == {dtype}
+
+
+def stored_dtypes(path: Path) -> set[str]:
+    if path.is_file():
+        names = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+        return {names[tensor.tensor_type.name] for tensor in gguf.GGUFReader(path).tensors}
+    (file,) = path.glob("*.safetensors")
+    return {str(tensor.dtype).removeprefix("torch.") for tensor in load_file(file).values()}
 
 
 def test_an_adapter_that_was_only_exported_cannot_be_extended(tiny: TinyFiles, adapter: Path, rules: Path) -> None:
