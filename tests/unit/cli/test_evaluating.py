@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapters_core.cli.main import main
+from tests.full_disk import NoMountError, mounted
 from tests.tiny_files import TinyFiles, write_tiny_files
 
 DOCUMENTS = {
@@ -78,3 +79,17 @@ def test_what_is_unknown_is_refused_by_name(
 ) -> None:
     assert main(["evaluate", "--suite", suite, "--measure", "none", *arguments, *tiny.options]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_full_disk_is_a_storage_error_and_leaves_no_report(
+    tiny: TinyFiles, suite: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        with mounted(tmp_path / "disk", kibibytes=8) as disk:
+            arguments = ["evaluate", "--suite", suite, "--methods", "none", "--measure", "none", "--json"]
+            assert main([*arguments, "--out", str(disk / "report"), *tiny.options]) == 4
+            assert list(disk.iterdir()) == []
+    except NoMountError as error:
+        pytest.skip(f"cannot mount a small disk here: {error}")
+
+    assert "No space left on device" in json.loads(capsys.readouterr().out)["error"]["message"]
