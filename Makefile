@@ -18,7 +18,7 @@ TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)",$$/\1/p' pyproject.toml)
 KEY := $(shell cksum < pyproject.toml | tr ' ' '-')
 FOR_RUN := $(VENV)/installed-run-$(KEY)
 FOR_TEST := $(VENV)/installed-test-$(KEY)
-SOURCES := $(wildcard adapters_core migrations tests benchmarks)
+SOURCES := $(wildcard adapters_core governance manage.py migrations tests benchmarks)
 
 .PHONY: help
 help: ## this list
@@ -38,7 +38,8 @@ check: $(FOR_TEST) ## style, types, import contracts, dependencies
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/mypy $(SOURCES)
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/deptry adapters_core
+	@$(BIN)/djlint templates --lint --quiet
+	@$(BIN)/deptry adapters_core governance
 
 .PHONY: format
 format: $(FOR_TEST) ## rewrite the code in the project's format
@@ -78,5 +79,5 @@ $(FOR_RUN): | $(BIN)/python
 
 $(FOR_TEST): $(FOR_RUN)
 	@echo "installing what the tests need into $(VENV)"
-	@$(PIP) --editable '.[dev,llamacpp,cluster]'
+	@$(PIP) --editable '.[dev,web,llamacpp,cluster]'
 	@rm -f $(VENV)/installed-test-* && touch $@

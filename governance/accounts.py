@@ -1,0 +1,56 @@
+"""What allauth asks us: nobody signs up alone, a person is named by a uuid, and second factors are stored encrypted."""
+
+import base64
+import uuid
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialLogin
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """Local accounts are made by an administrator, and the ledger records it."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Closed: an account without an entry in the ledger would be a person nobody vouched for."""
+        return False
+
+
+class SignOnAdapter(DefaultSocialAccountAdapter):
+    """The identity provider vouches for the people it sends; they come without any role."""
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
+        """Whom the provider lets in may have an account here."""
+        return True
+
+    def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
+        """Name the account by a uuid, as every account is, and keep the whole name in one field."""
+        user: User = super().populate_user(request, sociallogin, data)
+        name = data.get("name") or " ".join(part for part in (user.last_name, user.first_name) if part) or user.email
+        user.username, user.first_name, user.last_name = str(uuid.uuid4()), name[:150], ""
+        return user
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):
+    """Secrets of second factors lie encrypted in the database, under a key drawn from the installation's secret."""
+
+    def encrypt(self, text: str) -> str:
+        """Encrypt a secret for the database."""
+        return _cipher().encrypt(text.encode()).decode("ascii")
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Give back the secret that encrypt() was given."""
+        return _cipher().decrypt(encrypted_text.encode("ascii")).decode()
+
+
+def _cipher() -> Fernet:
+    kdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"ringi second factors")
+    return Fernet(base64.urlsafe_b64encode(kdf.derive(settings.SECRET_KEY.encode())))

@@ -1,0 +1,81 @@
+"""What holds for every page: its language, its time zone, who may keep a copy, and how errors look."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse
+from django.middleware.locale import LocaleMiddleware
+from django.utils import timezone, translation
+from django.utils.cache import add_never_cache_headers
+
+from adapters_core.errors import AccessError, BusyError, InputError, RingiError
+from governance import zones
+from governance.views import errors
+
+Answer = Callable[[HttpRequest], HttpResponse]
+
+
+class LanguageMiddleware(LocaleMiddleware):
+    """The language that the person chose, else Japanese: what the browser prefers is often left as it was installed."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Switch to the chosen language."""
+        chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
+        language = chosen if chosen in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
+        translation.activate(language)
+        request.LANGUAGE_CODE = language
+
+
+class TimeZoneMiddleware:
+    """The time zone that the person chose, else the installation's."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer in that zone."""
+        chosen = zones.zone(request.COOKIES.get(zones.COOKIE, ""), default=settings.TIME_ZONE)
+        with timezone.override(chosen):
+            return self.get_response(request)
+
+
+class PrivatePagesMiddleware:
+    """Pages of signed-in people are kept by nobody: not by a proxy, and not by the browser after signing out."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer, and forbid copies."""
+        response = self.get_response(request)
+        if request.user.is_authenticated and not response.has_header("Cache-Control"):
+            add_never_cache_headers(response)
+        return response
+
+
+class ErrorPagesMiddleware:
+    """An error raised on purpose becomes a page that says what must hold and what to do, with debug on as well."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer; process_exception is called when the view raises."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """The page for an error that we know; None leaves the others to Django."""
+        match exception:
+            case Http404():
+                return errors.page_not_found(request, exception)
+            case PermissionDenied() | AccessError():
+                return errors.permission_denied(request, exception)
+            case SuspiciousOperation() | InputError():
+                return errors.bad_request(request, exception)
+            case BusyError():
+                return errors.unavailable(request, exception)
+            case RingiError():
+                return errors.server_error(request, exception)
+            case _:
+                return None

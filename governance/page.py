@@ -1,0 +1,95 @@
+"""What every page shows around its content: where one is, where one can go, who one is."""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from governance import zones
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One entry of the navigation."""
+
+    label: str | Promise
+    address: str
+    here: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Entries of the navigation that belong together."""
+
+    label: str | Promise
+    places: tuple[Place, ...]
+
+
+# Names of pages that this installation does not have are left out.
+SECTIONS = (
+    (
+        _("Work"),
+        (("inbox", _("Inbox")), ("adapters", _("Adapters")), ("contexts", _("Contexts")), ("compare", _("Compare"))),
+    ),
+    (
+        _("Operation"),
+        (
+            ("slots", _("Slots and deployments")),
+            ("at", _("Point in time")),
+            ("playground", _("Playground")),
+            ("jobs", _("Jobs")),
+        ),
+    ),
+    (
+        _("Assurance"),
+        (
+            ("audit", _("Audit log")),
+            ("policies", _("Approval policies")),
+            ("people", _("People and roles")),
+            ("tokens", _("Service tokens")),
+        ),
+    ),
+)
+
+
+def page(request: HttpRequest) -> dict[str, object]:
+    """The context processor of every template."""
+    return {
+        "sections": navigation(request.path)
+        if getattr(request, "user", None) and request.user.is_authenticated
+        else (),
+        "languages": settings.LANGUAGES,
+        "time_zones": zones.OFFERED,
+        "time_zone": timezone.get_current_timezone_name(),
+        "demo": settings.DEBUG,
+    }
+
+
+def navigation(path: str) -> tuple[Section, ...]:
+    """The pages there are, with the one marked that the path lies under."""
+    found = {name: address for _label, names in SECTIONS for name, _text in names if (address := _address(name))}
+    under = [address for address in found.values() if path == address or (address != "/" and path.startswith(address))]
+    here = max(under, key=len, default="")
+    sections = (
+        Section(
+            label=label,
+            places=tuple(
+                Place(label=text, address=found[name], here=found[name] == here)
+                for name, text in names
+                if name in found
+            ),
+        )
+        for label, names in SECTIONS
+    )
+    return tuple(section for section in sections if section.places)
+
+
+def _address(name: str) -> str:
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return ""

@@ -1,0 +1,60 @@
+"""How values look on a page: digests, times, sizes."""
+
+from datetime import datetime
+
+from django import template
+from django.utils import timezone
+from django.utils.formats import localize
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from governance.policy.words import ROLE_NAMES
+
+register = template.Library()
+SHORT = 12
+
+
+@register.filter
+def short(digest: str | None) -> str:
+    """The first characters of a digest: enough to tell two apart by eye."""
+    return (digest or "")[:SHORT]
+
+
+@register.filter
+def digest(value: str | None) -> SafeString | str:
+    """A digest in short, the whole of it on hover and for copying."""
+    if not value:
+        return "–"
+    return format_html('<code class="digest" title="{}">{}</code>', value, value[:SHORT])
+
+
+@register.filter
+def moment(value: datetime | None) -> SafeString | str:
+    """A time in the viewer's zone, with the zone's name and the exact instant for machines."""
+    if value is None:
+        return "–"
+    local = timezone.localtime(value)
+    return format_html(
+        '<time datetime="{}">{} <span class="zone">{}</span></time>',
+        value.isoformat(),
+        local.strftime("%Y-%m-%d %H:%M:%S"),
+        local.tzname() or "",
+    )
+
+
+@register.filter
+def share(value: float | None) -> str:
+    """A part of one as a percentage."""
+    return "–" if value is None else f"{localize(round(100 * value, 1))}%"
+
+
+@register.filter
+def figure(value: float | None) -> str:
+    """A measured number with four significant digits; what was not measured is a dash, apart from zero."""
+    return "–" if value is None else f"{value:.4g}"
+
+
+@register.filter
+def role_name(role: str) -> str:
+    """The name of a role in the person's language."""
+    return str(ROLE_NAMES.get(role, role))

@@ -1,0 +1,20 @@
+"""Every address of the web half."""
+
+from django.urls import include, path
+
+from governance.views import account, errors, health, inbox, preferences
+
+urlpatterns = [
+    path("", inbox.show, name="inbox"),
+    path("healthz", health.healthz, name="healthz"),
+    path("language", preferences.set_language, name="set-language"),
+    path("time-zone", preferences.set_time_zone, name="set-time-zone"),
+    # A mail address is who one is here: only an administrator changes it. These stand before allauth's pages.
+    path("accounts/email/", account.mail_address, name="account_email"),
+    path("accounts/", include("allauth.urls")),
+]
+
+handler400 = errors.bad_request
+handler403 = errors.permission_denied
+handler404 = errors.page_not_found
+handler500 = errors.server_error
