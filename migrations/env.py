@@ -8,13 +8,13 @@ import os
 from alembic import context
 from sqlalchemy import Connection, text
 
-from adapters_core.ledger import index_tables, work_tables
+from adapters_core.ledger import approval_tables, work_tables
 from adapters_core.ledger.tables import METADATA
 from adapters_core.ledger.transactions import LOCK, WRITES, engine_for
 
 VERSION_TABLE = "alembic_version_ledger"
 # Their tables belong to METADATA once the modules are loaded.
-LOADED = (index_tables.INDEXES, work_tables.jobs)
+LOADED = (approval_tables.INDEXES, work_tables.jobs)
 
 
 def migrate(connection: Connection) -> None:

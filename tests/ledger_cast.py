@@ -37,7 +37,7 @@ def submitted(title: str = "Leave rules", **more: Any) -> Mapping[str, Any]:
     }
 
 
-def generated(name: str = "leave rules", *, context: str = "c-1", **more: Any) -> Mapping[str, Any]:
+def generated(name: str = "leave rules", /, *, context: str = "c-1", **more: Any) -> Mapping[str, Any]:
     return {
         "name": name,
         "job_key": sha256_hex(f"job {name}".encode()),

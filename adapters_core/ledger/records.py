@@ -112,7 +112,7 @@ def entry_from(body: str, leaf_hash: str) -> Entry:
             event=stated["event"],
             subject=Subject(**stated["subject"]),
             refs=tuple(Subject(**ref) for ref in stated["refs"]),
-            actor=_actor(stated["actor"]),
+            actor=actor_from(stated["actor"]),
             data=stated["data"],
             prev_hash=stated["prev_hash"],
             leaf_hash=leaf_hash,
@@ -122,7 +122,8 @@ def entry_from(body: str, leaf_hash: str) -> Entry:
         raise IntegrityError(f"an entry's body must state an entry, got {body[:80]!r}: {error}") from error
 
 
-def _actor(stated: Mapping[str, Any]) -> Actor:
+def actor_from(stated: Mapping[str, Any]) -> Actor:
+    """The actor that ``Actor.to_json`` wrote."""
     auth = stated["auth"]
     return Actor(
         id=stated["id"],

@@ -24,7 +24,7 @@ jobs = Table(
     Column("result_digest", NAME),
     Column("result", Text),
     Column("error", Text),
-    Column("actor", NAME, nullable=False),
+    Column("actor", Text, nullable=False),
     Index("ix_jobs_next", "state", "due"),
     Index("ix_jobs_created", "created"),
 )

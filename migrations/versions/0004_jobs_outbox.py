@@ -32,7 +32,7 @@ def upgrade() -> None:
         sa.Column("result_digest", sa.String(length=255), nullable=True),
         sa.Column("result", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("job", name="pk_jobs"),
         sa.UniqueConstraint("job_key", name="uq_jobs_job_key"),
     )

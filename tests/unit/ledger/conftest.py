@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,7 @@ import pytest
 from adapters_core.ledger.migrating import migrate
 from adapters_core.ledger.session import Ledger, open_ledger
 from adapters_core.ledger.signing import SigningKey, create_key
-
-START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+from tests.ledger_story import Time
 
 
 @pytest.fixture(scope="session")
@@ -36,5 +34,18 @@ def path(migrated: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def ledger(path: Path, key: SigningKey) -> Iterator[Ledger]:
     opened = open_ledger(path, signer=key)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def timed(path: Path, time: Time) -> Iterator[Ledger]:
+    """A ledger whose clock the test moves."""
+    opened = open_ledger(path, clock=time)
     yield opened
     opened.close()

@@ -1,0 +1,189 @@
+"""Reading adapters: one, a page of a filtered and sorted list, counts, descent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Column, Select, and_, func, or_, select
+
+from adapters_core.errors import InputError, UnknownSubjectError
+from adapters_core.ledger.index_tables import index_adapter_contexts, index_adapters
+from adapters_core.ledger.paging import place, token
+from adapters_core.ledger.projection.fields import folded
+from adapters_core.ledger.records import parse_time
+from adapters_core.ledger.transactions import Reader
+
+PAGE = 50
+Sort = Literal["newest", "oldest", "name", "recent", "recovery", "norm"]
+_TABLE = index_adapters.c
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterRow:
+    """An adapter as lists show it; the whole record is the ``adapter:generated`` entry at ``seq``."""
+
+    digest: str
+    seq: int
+    time: datetime
+    """When it was generated."""
+    name: str
+    base: str
+    base_name: str
+    generator: str
+    parent: str | None
+    actor: str
+    actor_name: str
+    tokens: int
+    chunks: int
+    bytes: int
+    norm_total: float
+    state: str
+    serving: int
+    """Slots that serve it now."""
+    evaluations: int
+    recovery: float | None
+    """Of the latest evaluation; None where it was not measured."""
+    retention: float | None
+    request: str | None
+    """Its latest request."""
+    approved: str | None
+    """The request whose approval is in force."""
+    last_seq: int
+    last_time: datetime
+    """When its state last changed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterFilter:
+    """Which adapters are wanted: every condition that is given must hold."""
+
+    text: str | None = None
+    """Part of the name or of the digest, in any letter case; several words must all be there."""
+    states: tuple[str, ...] = ()
+    base: str | None = None
+    context: str | None = None
+    actor: str | None = None
+    serving: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterPage:
+    """A page of a list."""
+
+    rows: tuple[AdapterRow, ...]
+    next: str | None
+    """Hand it in as ``after`` for the next page; None on the last one."""
+
+
+ALL_ADAPTERS = AdapterFilter()
+_SORTS: Mapping[str, tuple[Column[Any], bool]] = {
+    "newest": (_TABLE.seq, True),
+    "oldest": (_TABLE.seq, False),
+    "recent": (_TABLE.last_seq, True),
+    "name": (_TABLE.name, False),
+    "recovery": (_TABLE.recovery, True),
+    "norm": (_TABLE.norm_total, True),
+}
+"""Sort -> (column, downwards). Adapters without a value come in no list that is sorted by it."""
+
+
+def adapter(reader: Reader, digest: str) -> AdapterRow:
+    """One adapter.
+
+    Raises:
+        UnknownSubjectError: the ledger knows none of this digest.
+    """
+    row = reader.connection.execute(select(index_adapters).where(_TABLE.digest == digest)).mappings().first()
+    if row is None:
+        raise UnknownSubjectError(f"the ledger has no adapter {digest}")
+    return adapter_row(row)
+
+
+def find_adapters(
+    reader: Reader,
+    wanted: AdapterFilter = ALL_ADAPTERS,
+    *,
+    sort: Sort = "newest",
+    after: str | None = None,
+    limit: int = PAGE,
+) -> AdapterPage:
+    """A page of the adapters that meet a filter; each page costs the same, however far down the list it is.
+
+    Raises:
+        InputError: the sort or the place to go on from is none.
+    """
+    if sort not in _SORTS:
+        raise InputError(f"adapters are sorted by {', '.join(_SORTS)}, got {sort!r}")
+    column, down = _SORTS[sort]
+    asked = _where(select(index_adapters), wanted).where(column.is_not(None))
+    if after:
+        value, digest = place(after)
+        beyond = column < value if down else column > value
+        later = _TABLE.digest < digest if down else _TABLE.digest > digest
+        asked = asked.where(or_(beyond, and_(column == value, later)))
+    keys = (column.desc(), _TABLE.digest.desc()) if down else (column, _TABLE.digest)
+    rows = reader.connection.execute(asked.order_by(*keys).limit(limit + 1)).mappings().all()
+    more = len(rows) > limit
+    shown = tuple(adapter_row(row) for row in rows[:limit])
+    return AdapterPage(rows=shown, next=token(rows[limit - 1][column.name], shown[-1].digest) if more else None)
+
+
+def count_adapters(reader: Reader, wanted: AdapterFilter = ALL_ADAPTERS, *, limit: int = 10_000) -> int:
+    """How many adapters meet a filter; counting stops at ``limit``."""
+    some = _where(select(_TABLE.digest), wanted).limit(limit).subquery()
+    return int(reader.connection.execute(select(func.count()).select_from(some)).scalar_one())
+
+
+def state_counts(reader: Reader) -> dict[str, int]:
+    """state -> number of adapters in it."""
+    asked = select(_TABLE.state, func.count()).group_by(_TABLE.state)
+    return {row[0]: row[1] for row in reader.connection.execute(asked)}
+
+
+def adapters_of_context(reader: Reader, context: str) -> tuple[AdapterRow, ...]:
+    """All adapters built from a context, oldest first: what an erasure must retire or rebuild."""
+    asked = _where(select(index_adapters), AdapterFilter(context=context)).order_by(_TABLE.seq)
+    return tuple(adapter_row(row) for row in reader.connection.execute(asked).mappings())
+
+
+def contexts_of_adapter(reader: Reader, digest: str) -> tuple[str, ...]:
+    """The contexts that an adapter was built from."""
+    table = index_adapter_contexts.c
+    asked = select(table.context).where(table.adapter == digest).order_by(table.seq, table.context)
+    return tuple(reader.connection.execute(asked).scalars())
+
+
+def descendants(reader: Reader, digest: str) -> tuple[AdapterRow, ...]:
+    """The adapters that were made by extending this one, oldest first."""
+    asked = select(index_adapters).where(_TABLE.parent == digest).order_by(_TABLE.seq)
+    return tuple(adapter_row(row) for row in reader.connection.execute(asked).mappings())
+
+
+def approved_norms(reader: Reader, base: str, *, limit: int = 10_000) -> tuple[float, ...]:
+    """Total norms of the adapters of a base whose approval is in force: the population to compare with."""
+    asked = select(_TABLE.norm_total).where(_TABLE.base == base, _TABLE.approved.is_not(None))
+    return tuple(reader.connection.execute(asked.order_by(_TABLE.seq.desc()).limit(limit)).scalars())
+
+
+def adapter_row(row: Mapping[Any, Any]) -> AdapterRow:
+    """The record of a row."""
+    fields = {name: row[name] for name in AdapterRow.__dataclass_fields__}
+    return AdapterRow(**{**fields, "time": parse_time(row["time"]), "last_time": parse_time(row["last_time"])})
+
+
+def _where(asked: Select[Any], wanted: AdapterFilter) -> Select[Any]:
+    for word in folded(wanted.text or "").split():
+        asked = asked.where(_TABLE.search.contains(word, autoescape=True))
+    if wanted.states:
+        asked = asked.where(_TABLE.state.in_(wanted.states))
+    if wanted.base:
+        asked = asked.where(_TABLE.base == wanted.base)
+    if wanted.context:
+        built = select(index_adapter_contexts.c.adapter).where(index_adapter_contexts.c.context == wanted.context)
+        asked = asked.where(_TABLE.digest.in_(built))
+    if wanted.actor:
+        asked = asked.where(_TABLE.actor == wanted.actor)
+    if wanted.serving is not None:
+        asked = asked.where(_TABLE.serving > 0 if wanted.serving else _TABLE.serving == 0)
+    return asked

@@ -1,0 +1,118 @@
+"""Reading roles, delegations, policies, and subjects of any kind by their state."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from adapters_core.errors import UnknownSubjectError
+from adapters_core.ledger import queries
+from adapters_core.ledger.approval_tables import index_policies, index_roles
+from adapters_core.ledger.index_tables import index_subjects
+from adapters_core.ledger.records import Entry, Subject, parse_time
+from adapters_core.ledger.transactions import Reader
+
+PAGE = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleRow:
+    """A role that a person holds."""
+
+    person: str
+    role: str
+    since: datetime
+    seq: int
+    """The entry that granted it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubjectRow:
+    """A subject of any kind."""
+
+    kind: str
+    id: str
+    state: str
+    first_seq: int
+    last_seq: int
+
+
+def roles_of(reader: Reader, person: str) -> tuple[RoleRow, ...]:
+    """The roles that a person holds now."""
+    asked = select(index_roles).where(index_roles.c.person == person).order_by(index_roles.c.role)
+    return tuple(
+        RoleRow(person=row.person, role=row.role, since=parse_time(row.time), seq=row.seq)
+        for row in reader.connection.execute(asked)
+    )
+
+
+def people_with(reader: Reader, role: str) -> tuple[RoleRow, ...]:
+    """Who holds a role now."""
+    asked = select(index_roles).where(index_roles.c.role == role).order_by(index_roles.c.person)
+    return tuple(
+        RoleRow(person=row.person, role=row.role, since=parse_time(row.time), seq=row.seq)
+        for row in reader.connection.execute(asked)
+    )
+
+
+def policy(reader: Reader, name: str, version: int | None = None) -> Entry:
+    """The entry that set a policy: the latest version, or a certain one.
+
+    Raises:
+        UnknownSubjectError: there is none.
+    """
+    table = index_policies.c
+    asked = select(table.seq).where(table.policy == name).order_by(table.version.desc()).limit(1)
+    if version is not None:
+        asked = asked.where(table.version == version)
+    seq = reader.connection.execute(asked).scalar()
+    if seq is None:
+        raise UnknownSubjectError(f"the ledger has no policy {name!r}" + (f" version {version}" if version else ""))
+    return queries.entry(reader, seq)
+
+
+def policies(reader: Reader) -> tuple[Entry, ...]:
+    """The latest version of each policy, by name."""
+    asked = select(index_policies.c.policy).distinct().order_by(index_policies.c.policy)
+    return tuple(policy(reader, name) for name in reader.connection.execute(asked).scalars().all())
+
+
+def subjects(
+    reader: Reader,
+    kind: str,
+    *,
+    states: tuple[str, ...] = (),
+    before: int | None = None,
+    limit: int = PAGE,
+) -> tuple[SubjectRow, ...]:
+    """Subjects of a kind, the most recently changed first; ``before``: the last ``last_seq`` of the page before."""
+    table = index_subjects.c
+    asked = select(index_subjects).where(table.kind == kind)
+    if states:
+        asked = asked.where(table.state.in_(states))
+    if before is not None:
+        asked = asked.where(table.last_seq < before)
+    rows = reader.connection.execute(asked.order_by(table.last_seq.desc()).limit(limit))
+    return tuple(
+        SubjectRow(kind=row.kind, id=row.subject, state=row.state, first_seq=row.first_seq, last_seq=row.last_seq)
+        for row in rows
+    )
+
+
+def state_of(reader: Reader, subject: Subject) -> str | None:
+    """The state of any subject; None where the ledger does not know it."""
+    table = index_subjects.c
+    asked = select(table.state).where(table.kind == subject.kind, table.subject == subject.id)
+    state: str | None = reader.connection.execute(asked).scalar()
+    return state
+
+
+def delegations_to(reader: Reader, person: str) -> tuple[Entry, ...]:
+    """The ``delegation:granted`` entries in favour of a person that were not ended, oldest first.
+
+    Whether one has run out (``data["until"]``) is for the caller's clock to say.
+    """
+    table = index_subjects.c
+    asked = select(table.first_seq).where(table.kind == "delegation", table.state == "active").order_by(table.first_seq)
+    granted = [queries.entry(reader, seq) for seq in reader.connection.execute(asked).scalars().all()]
+    return tuple(entry for entry in granted if entry.data["to"] == person)

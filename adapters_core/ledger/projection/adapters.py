@@ -1,0 +1,107 @@
+"""Adapter entries, to the rows by which adapters are found."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from adapters_core.errors import EntryError, IllegalTransitionError
+from adapters_core.ledger.flow import adapters as flow
+from adapters_core.ledger.index_tables import index_adapter_contexts, index_adapters, index_contexts
+from adapters_core.ledger.projection.changes import Changes, Row
+from adapters_core.ledger.projection.fields import folded, measured, name, number, optional_name, whole
+from adapters_core.ledger.records import Entry, time_text
+
+
+def project(changes: Changes, entry: Entry) -> str:
+    """Apply an entry about an adapter; answers the adapter's state."""
+    before = adapter_state(changes.get(index_adapters, entry.subject.id))
+    if entry.event == "adapter:generated":
+        state = flow.generated(before)
+        changes.put(index_adapters, _row(entry))
+        _link_contexts(changes, entry)
+    elif entry.event == "adapter:evaluated":
+        state = flow.evaluated(before)
+        scores = {"recovery": measured(entry.data, "recovery"), "retention": measured(entry.data, "retention")}
+        changes.put(index_adapters, {"digest": entry.subject.id, **scores})
+    elif entry.event == "adapter:retired":
+        state = flow.retired(before)
+    else:
+        state = flow.artifact_deleted(before)
+    put_state(changes, entry.subject.id, state, entry)
+    return state.state
+
+
+def adapter_state(row: Row | None) -> flow.AdapterState | None:
+    """The state that a row holds."""
+    if row is None:
+        return None
+    return flow.AdapterState(
+        phase=row["phase"],
+        evaluations=row["evaluations"],
+        serving=row["serving"],
+        request=row["request"],
+        approved=row["approved"],
+        retired=row["state"] == "retired",
+    )
+
+
+def put_state(changes: Changes, digest: str, state: flow.AdapterState, entry: Entry) -> None:
+    """Write an adapter's state into its row."""
+    changes.put(
+        index_adapters,
+        {
+            "digest": digest,
+            "state": state.state,
+            "phase": state.phase,
+            "evaluations": state.evaluations,
+            "serving": state.serving,
+            "request": state.request,
+            "approved": state.approved,
+            "last_seq": entry.seq,
+            "last_time": time_text(entry.time),
+        },
+    )
+
+
+def _row(entry: Entry) -> Row:
+    data = entry.data
+    title = name(data, "name")
+    artifact = data["artifact"]
+    if not isinstance(artifact, Mapping) or "bytes" not in artifact:
+        raise EntryError(f"artifact must be {{digest, files, bytes}}, got {artifact!r:.80}")
+    return {
+        "digest": entry.subject.id,
+        "seq": entry.seq,
+        "time": time_text(entry.time),
+        "name": title,
+        "search": folded(title, entry.subject.id),
+        "base": name(data, "base"),
+        "base_name": name(data, "base_name"),
+        "generator": name(data, "generator"),
+        "parent": optional_name(data, "parent"),
+        "actor": entry.actor.id,
+        "actor_name": entry.actor.name,
+        "tokens": whole(data, "tokens"),
+        "chunks": whole(data, "chunks"),
+        "bytes": whole(artifact, "bytes"),
+        "norm_total": number(data, "norm_total"),
+        "recovery": None,
+        "retention": None,
+    }
+
+
+def _link_contexts(changes: Changes, entry: Entry) -> None:
+    parent = entry.data["parent"]
+    if parent is not None and changes.get(index_adapters, parent) is None:
+        raise IllegalTransitionError(f"adapter:generated needs a parent that is known, {parent!r} is not")
+    for context in _contexts(entry.data):
+        row = changes.get(index_contexts, context)
+        if row is None or row["state"] == "erased":
+            raise IllegalTransitionError(f"adapter:generated needs contexts that are known and not erased: {context}")
+        changes.put(index_adapter_contexts, {"context": context, "adapter": entry.subject.id, "seq": entry.seq})
+
+
+def _contexts(data: Mapping[str, Any]) -> list[str]:
+    stated = data["contexts"]
+    if not isinstance(stated, list) or not all(isinstance(item, Mapping) and "id" in item for item in stated):
+        raise EntryError(f"contexts must be a list of {{id, commitment, chunk_commitments}}, got {stated!r:.80}")
+    return [name(item, "id") for item in stated]

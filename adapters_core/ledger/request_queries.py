@@ -1,0 +1,125 @@
+"""Reading requests: one, those that wait for somebody, lists."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, or_, select
+
+from adapters_core.errors import UnknownSubjectError
+from adapters_core.ledger.approval_tables import index_requests
+from adapters_core.ledger.flow.requests import OPEN, Stage
+from adapters_core.ledger.records import parse_time
+from adapters_core.ledger.transactions import Reader
+
+PAGE = 50
+_TABLE = index_requests.c
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestRow:
+    """A request as lists show it; its decisions are ``queries.history`` of it."""
+
+    request: str
+    seq: int
+    time: datetime
+    """When it was opened."""
+    adapter: str
+    adapter_name: str
+    slot: str
+    policy: str
+    policy_version: int
+    state: str
+    stages: tuple[Stage, ...]
+    stage: int
+    """The stage that waits, from 0; the number of stages once all are complete."""
+    stage_role: str | None
+    """Whose decision is waited for."""
+    approvers: tuple[str, ...]
+    """In whose name the waiting stage was approved so far."""
+    bound_digest: str
+    actor: str
+    actor_name: str
+    last_seq: int
+    last_time: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestFilter:
+    """Which requests are wanted: every condition that is given must hold."""
+
+    states: tuple[str, ...] = ()
+    adapter: str | None = None
+    slot: str | None = None
+    actor: str | None = None
+
+
+ALL_REQUESTS = RequestFilter()
+
+
+def request(reader: Reader, request_id: str) -> RequestRow:
+    """One request.
+
+    Raises:
+        UnknownSubjectError: the ledger has none of this id.
+    """
+    row = reader.connection.execute(select(index_requests).where(_TABLE.request == request_id)).mappings().first()
+    if row is None:
+        raise UnknownSubjectError(f"the ledger has no request {request_id}")
+    return _row(row)
+
+
+def waiting_requests(
+    reader: Reader, roles: tuple[str, ...] | None = None, *, limit: int = PAGE
+) -> tuple[RequestRow, ...]:
+    """Requests that wait for a decision, oldest first; where roles are given, those that one of them can decide."""
+    asked = select(index_requests).where(_TABLE.state.in_(sorted(OPEN)))
+    if roles is not None:
+        asked = asked.where(or_(_TABLE.stage_role.in_(roles), _TABLE.stage_role.is_(None)))
+    return _rows(reader, asked.order_by(_TABLE.seq).limit(limit))
+
+
+def find_requests(
+    reader: Reader, wanted: RequestFilter = ALL_REQUESTS, *, before: int | None = None, limit: int = PAGE
+) -> tuple[RequestRow, ...]:
+    """Requests that meet a filter, newest first; ``before``: the last seq of the page before."""
+    asked = _where(select(index_requests), wanted)
+    if before is not None:
+        asked = asked.where(_TABLE.seq < before)
+    return _rows(reader, asked.order_by(_TABLE.seq.desc()).limit(limit))
+
+
+def count_requests(reader: Reader, wanted: RequestFilter = ALL_REQUESTS, *, limit: int = 10_000) -> int:
+    """How many requests meet a filter; counting stops at ``limit``."""
+    some = _where(select(_TABLE.request), wanted).limit(limit).subquery()
+    return int(reader.connection.execute(select(func.count()).select_from(some)).scalar_one())
+
+
+def _where(asked: Select[Any], wanted: RequestFilter) -> Select[Any]:
+    if wanted.states:
+        asked = asked.where(_TABLE.state.in_(wanted.states))
+    if wanted.adapter:
+        asked = asked.where(_TABLE.adapter == wanted.adapter)
+    if wanted.slot:
+        asked = asked.where(_TABLE.slot == wanted.slot)
+    if wanted.actor:
+        asked = asked.where(_TABLE.actor == wanted.actor)
+    return asked
+
+
+def _rows(reader: Reader, asked: Select[Any]) -> tuple[RequestRow, ...]:
+    return tuple(_row(row) for row in reader.connection.execute(asked).mappings())
+
+
+def _row(row: Mapping[Any, Any]) -> RequestRow:
+    progress = json.loads(row["progress"])
+    fields = {name: row[name] for name in RequestRow.__dataclass_fields__ if name in row}
+    fields["time"], fields["last_time"] = parse_time(row["time"]), parse_time(row["last_time"])
+    return RequestRow(
+        **fields,
+        stages=tuple(Stage(**stage) for stage in progress["stages"]),
+        approvers=tuple(progress["approvers"]),
+        bound_digest=progress["bound_digest"],
+    )
