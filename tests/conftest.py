@@ -10,8 +10,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "true"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-for name in ("COLUMNS", "LINES", "FORCE_COLOR", "TTY_COMPATIBLE"):  # what is printed is that of no terminal
-    os.environ.pop(name, None)
+# What is printed is printed as to no terminal, whatever the environment says.
+os.environ.pop("COLUMNS", None)
+os.environ.pop("LINES", None)
+os.environ.pop("FORCE_COLOR", None)
+os.environ.pop("TTY_COMPATIBLE", None)
 
 import pytest
 from hypothesis import HealthCheck, settings
