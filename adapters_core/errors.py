@@ -109,6 +109,17 @@ class AccessError(RingiError):
     exit_status = 5
 
 
+class DeniedError(AccessError):
+    """The rules of the platform do not allow this person to do this: nothing was changed."""
+
+    code = "denied"
+
+    def __init__(self, message: str, *, reason_code: str) -> None:
+        super().__init__(message)
+        self.reason_code = reason_code
+        """Which rule refused, for machines and the ledger."""
+
+
 class TooLargeError(InputError):
     """A request is larger than the service takes."""
 

@@ -2,9 +2,17 @@
 
 from django.apps import AppConfig
 
+from governance.installation import NAME, Installation
+
 
 class GovernanceConfig(AppConfig):
-    """Names the application."""
+    """Holds what a process opens once."""
 
-    name = "governance"
+    name = NAME
     verbose_name = "Ringi"
+
+    installation: Installation
+
+    def ready(self) -> None:
+        """Prepare; nothing is opened before it is asked for."""
+        self.installation = Installation()

@@ -1,0 +1,66 @@
+"""Who acts, from a signed-in browser to an entry of the ledger."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from allauth.account.authentication import get_authentication_records
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+
+from adapters_core.errors import AccessError
+from adapters_core.ledger import people_queries, records
+from adapters_core.ledger.transactions import Reader
+from governance.policy.actors import Actor, Standing
+
+USED = "ringi_proof_used"
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """The person who is signed in, without roles: those are read where they count, in the transaction.
+
+    Raises:
+        AccessError: nobody is signed in.
+    """
+    if not isinstance(request.user, User):
+        raise AccessError("this needs somebody who is signed in")
+    proofs = get_authentication_records(request, request.user)
+    signed_in = [proof for proof in proofs if not proof.get("reauthenticated")]
+    renewed = [proof for proof in proofs if proof.get("reauthenticated") and proof["at"] > request.session.get(USED, 0)]
+    methods = dict.fromkeys(_method(proof) for proof in signed_in) or {"session": None}
+    return Actor(
+        id=request.user.username,
+        name=request.user.first_name or request.user.email,
+        kind="person",
+        method=_method(renewed[-1]) if renewed else "+".join(methods),
+        authenticated=_moment(signed_in[-1]["at"]) if signed_in else None,
+        confirmed=_moment(renewed[-1]["at"]) if renewed else None,
+    )
+
+
+def spend_proof(request: HttpRequest) -> None:
+    """A fresh proof signs one thing: what was proved until now is used up."""
+    proofs = [proof["at"] for proof in get_authentication_records(request, request.user)]
+    request.session[USED] = max(proofs, default=0)
+
+
+def with_roles(reader: Reader, actor: Actor) -> Actor:
+    """The actor with the roles that the ledger gives them at this moment."""
+    held = people_queries.roles_of(reader, actor.id) if actor.kind == "person" else ()
+    return replace(actor, roles=tuple(Standing(name=row.role, since=row.since) for row in held))
+
+
+def snapshot(actor: Actor) -> records.Actor:
+    """What an entry says of who acted."""
+    moment = actor.confirmed or actor.authenticated
+    auth = records.Authentication(method=actor.method, time=moment) if actor.method and moment else None
+    roles = tuple(standing.name for standing in actor.roles)
+    return records.Actor(id=actor.id, name=actor.name, kind=actor.kind, roles=roles, auth=auth)
+
+
+def _method(proof: dict[str, object]) -> str:
+    method = str(proof.get("type") or proof.get("method") or "unknown")
+    return {"webauthn": "passkey", "socialaccount": "oidc"}.get(method, method)
+
+
+def _moment(seconds: object) -> datetime:
+    return datetime.fromtimestamp(float(str(seconds)), UTC)

@@ -1,0 +1,102 @@
+"""Approval policies and their thresholds: what an adapter must reach, and whether it does."""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adapters_core.errors import InputError
+from governance.policy.norms import NormPlace
+
+OPERATORS: Mapping[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le}
+METRICS = ("recovery", "retention", "norm_outlier", "personal_data")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """One threshold."""
+
+    name: str
+    metric: str
+    operator: str
+    threshold: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As the ledger holds it."""
+        return {"name": self.name, "metric": self.metric, "operator": self.operator, "threshold": self.threshold}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateResult:
+    """Whether a threshold was reached."""
+
+    gate: Gate
+    value: float | None
+    """None where it was not measured; then the gate has not been passed."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it was measured and reached."""
+        if self.value is None:
+            # Among few approved adapters none can stand out.
+            return self.gate.metric == "norm_outlier"
+        return OPERATORS[self.gate.operator](self.value, self.gate.threshold)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What is known of an adapter when its gates are asked."""
+
+    evaluations: Sequence[Mapping[str, Any]]
+    """Data of its ``adapter:evaluated`` entries, oldest first."""
+    norms: NormPlace
+    personal_data: int
+    """How much the scans of its contexts found."""
+
+
+def gate(stated: Mapping[str, Any]) -> Gate:
+    """A gate as a policy states it.
+
+    Raises:
+        InputError: it names no metric or operator that there is.
+    """
+    metric, sign = str(stated.get("metric")), str(stated.get("operator"))
+    if metric not in METRICS or sign not in OPERATORS:
+        raise InputError(f"a gate compares one of {METRICS} by one of {sorted(OPERATORS)}, got {metric!r} {sign!r}")
+    threshold = stated.get("threshold")
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float):
+        raise InputError(f"the threshold of {metric} must be a number, got {threshold!r}")
+    return Gate(name=str(stated.get("name") or metric), metric=metric, operator=sign, threshold=float(threshold))
+
+
+def check_gates(policy: Mapping[str, Any], evidence: Evidence) -> tuple[GateResult, ...]:
+    """Every gate of a policy with its value."""
+    gates = [gate(stated) for stated in policy["gates"]]
+    if policy.get("norm_outlier") is not None:
+        limit = float(policy["norm_outlier"])
+        gates.append(Gate(name="norm_outlier", metric="norm_outlier", operator="<=", threshold=limit))
+    return tuple(GateResult(gate=one, value=_value(one.metric, evidence)) for one in gates)
+
+
+def missing_suites(policy: Mapping[str, Any], evidence: Evidence) -> tuple[str, ...]:
+    """Evaluations that the policy demands and that were not made."""
+    made = {evaluation["suite"] for evaluation in evidence.evaluations}
+    return tuple(suite for suite in policy["required_suites"] if suite not in made)
+
+
+def _value(metric: str, evidence: Evidence) -> float | None:
+    if metric == "norm_outlier":
+        return evidence.norms.distance
+    if metric == "personal_data":
+        return float(evidence.personal_data)
+    for evaluation in reversed(evidence.evaluations):
+        if (value := number(evaluation.get(metric))) is not None:
+            return value
+    return None
+
+
+def number(stated: object) -> float | None:
+    """A measured value: a number, or the value of {"value": ..., "low": ..., "high": ...}; None where there is none."""
+    if isinstance(stated, Mapping):
+        return number(stated.get("value"))
+    return float(stated) if isinstance(stated, int | float) and not isinstance(stated, bool) else None

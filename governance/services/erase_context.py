@@ -1,0 +1,56 @@
+"""Erase a context: its text and key go, the chain stays verifiable, and what was built from it is retired."""
+
+from adapters_core.errors import InputError
+from adapters_core.ledger import adapter_queries, outbox, slot_queries, vault
+from governance.installation import installation
+from governance.policy.actions import Action
+from governance.policy.actors import Actor
+from governance.services import facts, placing, references
+from governance.services.acting import Act, perform
+
+
+def erase_context(actor: Actor, *, context: str, legal_basis: str) -> tuple[str, ...]:
+    """Erase; answers the digests of the adapters that were built from it and are retired now.
+
+    Slots that serve one of them are put back to the bare base; files are deleted by a worker. An adapter of several
+    contexts is rebuilt without this one by :func:`erase.erase`, before this.
+
+    Raises:
+        DeniedError: the rules refuse; the context is under legal hold, for instance.
+        InputError: no legal basis is named.
+        UnknownSubjectError: there is no such context.
+    """
+    if not legal_basis.strip():
+        raise InputError("an erasure must name its legal basis, got none")
+
+    def work(act: Act) -> tuple[str, ...]:
+        act.ask(facts.context_facts(act.tx, context))
+        built = [row for row in adapter_queries.adapters_of_context(act.tx, context) if row.state != "retired"]
+        digests = tuple(row.digest for row in built)
+        act.append(
+            "context:erased",
+            {"legal_basis": legal_basis.strip(), "adapters": list(digests)},
+            refs=tuple(references.adapter(digest) for digest in digests),
+        )
+        for digest in digests:
+            _retire(act, context, digest)
+        vault.erase(act.tx, context)
+        return digests
+
+    erased = perform(actor, Action.ERASE_CONTEXT, references.context(context), work)
+    vault.scrub(installation().ledger)
+    return erased
+
+
+def _retire(act: Act, context: str, digest: str) -> None:
+    reason = f"context {context} was erased"
+    for slot in slot_queries.slots(act.tx):
+        pending = slot_queries.deployment(act.tx, slot.pending) if slot.pending else None
+        if pending and pending.adapter == digest:
+            placing.stop_pending(act, slot, reason)
+        if slot.adapter == digest:
+            row = slot_queries.slot(act.tx, slot.slot)
+            placing.stop_pending(act, row, reason)
+            placing.start(act, slot_queries.slot(act.tx, slot.slot), "kill", None, reason=reason)
+    entry = act.append("adapter:retired", {"reason": reason}, subject=references.adapter(digest))
+    outbox.send(act.tx, topic="artifact.delete", key=digest, payload={"adapter": digest}, seq=entry.seq)

@@ -1,0 +1,113 @@
+"""What the rules are told: facts of contexts and adapters, read in the transaction that acts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adapters_core.canonical import digest_of
+from adapters_core.ledger import adapter_queries, context_queries, people_queries, queries, request_queries
+from adapters_core.ledger.adapter_queries import AdapterRow
+from adapters_core.ledger.records import Entry
+from adapters_core.ledger.request_queries import RequestFilter
+from adapters_core.ledger.slot_queries import pending_deployments, slots
+from adapters_core.ledger.transactions import Reader
+from governance.installation import artifact_path
+from governance.policy.gates import Evidence
+from governance.policy.norms import place
+from governance.policy.subjects import AdapterFacts, ContextFacts
+from governance.services import references
+
+OPEN = ("requested", "in_review")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dossier:
+    """An adapter with what was recorded of it."""
+
+    row: AdapterRow
+    generated: Entry
+    evaluations: tuple[Entry, ...]
+    contexts: tuple[context_queries.ContextRow, ...]
+
+    @property
+    def reports(self) -> list[str]:
+        """Digests of its evaluation reports, in order."""
+        return [evaluation.data["report_digest"] for evaluation in self.evaluations]
+
+
+def context_facts(reader: Reader, identifier: str) -> ContextFacts:
+    """Of a context.
+
+    Raises:
+        UnknownSubjectError: there is none.
+    """
+    row = context_queries.context(reader, identifier)
+    return ContextFacts(owner=row.actor, erased=row.state == "erased", held=row.state == "held")
+
+
+def dossier(reader: Reader, digest: str) -> Dossier:
+    """An adapter's record.
+
+    Raises:
+        UnknownSubjectError: there is none.
+    """
+    row = adapter_queries.adapter(reader, digest)
+    history = queries.history(reader, references.adapter(digest))
+    contexts = adapter_queries.contexts_of_adapter(reader, digest)
+    return Dossier(
+        row=row,
+        generated=history[0],
+        evaluations=tuple(entry for entry in history if entry.event == "adapter:evaluated"),
+        contexts=tuple(context_queries.context(reader, context) for context in contexts),
+    )
+
+
+def adapter_facts(reader: Reader, digest: str, policy: Mapping[str, Any] | None = None) -> AdapterFacts:
+    """Of an adapter; with a policy, also which of its evaluations are missing."""
+    known = dossier(reader, digest)
+    suites = {evaluation.data["suite"] for evaluation in known.evaluations}
+    required = policy["required_suites"] if policy else ()
+    open_requests = request_queries.find_requests(reader, RequestFilter(adapter=digest, states=OPEN), limit=1)
+    serving = {row.slot for row in slots(reader) if row.adapter == digest}
+    coming = {row.slot for row in pending_deployments(reader) if row.adapter == digest}
+    return AdapterFacts(
+        generated_by=known.row.actor,
+        state=known.row.state,
+        context_erased=any(context.state == "erased" for context in known.contexts),
+        serving_in=tuple(sorted(serving | coming)),
+        open_request=bool(open_requests),
+        missing_suites=tuple(suite for suite in required if suite not in suites),
+    )
+
+
+def evidence(reader: Reader, known: Dossier) -> Evidence:
+    """What the gates of a policy are asked about."""
+    approved = adapter_queries.approved_norms(reader, known.row.base)
+    submitted = (queries.entry(reader, context.seq) for context in known.contexts)
+    return Evidence(
+        evaluations=[evaluation.data for evaluation in known.evaluations],
+        norms=place(known.row.norm_total, approved),
+        personal_data=sum(sum(entry.data["scan"]["found"].values()) for entry in submitted),
+    )
+
+
+def involved(known: Dossier) -> frozenset[str]:
+    """Who generated the adapter, or submitted what it was made from."""
+    return frozenset({known.row.actor, *(context.actor for context in known.contexts)})
+
+
+def bound_digest(digest: str, reports: list[str], policy: str, version: int) -> str:
+    """What an approval is bound to: change any of it, and the approval is void."""
+    return digest_of({"adapter": digest, "evaluations": reports, "policy": {"name": policy, "version": version}})
+
+
+def bound_now(reader: Reader, digest: str, policy: str) -> str:
+    """What an approval under this policy would be bound to at this moment."""
+    version = people_queries.policy(reader, policy).data["version"]
+    return bound_digest(digest, dossier(reader, digest).reports, policy, version)
+
+
+def files_present(generated: Entry) -> bool:
+    """Whether every file of an adapter lies in this installation; the bytes are checked before loading."""
+    files = generated.data["artifact"]["files"]
+    return bool(files) and all(artifact_path(sha256).is_file() for sha256 in files.values())

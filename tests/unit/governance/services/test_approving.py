@@ -1,0 +1,296 @@
+"""Requests and decisions: who may, what they are bound to, and that every refusal is an entry."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from adapters_core.errors import DeniedError, InputError, StaleError
+from adapters_core.ledger import adapter_queries, queries, request_queries
+from adapters_core.ledger.queries import EntryFilter
+from adapters_core.ledger.records import Subject
+from adapters_core.ledger.signing import DECISION_TYPE, opened
+from governance.installation import installation
+from governance.policy.demo import POLICIES
+from governance.services.approve import approve
+from governance.services.approve_with_conditions import approve_with_conditions
+from governance.services.comment import comment
+from governance.services.deciding import Signature
+from governance.services.delegate import delegate
+from governance.services.end_delegation import end_delegation
+from governance.services.grant_role import grant_role
+from governance.services.reject import reject
+from governance.services.request_approval import request_approval
+from governance.services.send_back import send_back
+from governance.services.set_policy import set_policy
+from governance.services.withdraw import withdraw
+from tests.cast import AKIRA, HANAKO, KENJI, MISAKI, NAOKO, SHIN, TARO, YUKI, Member
+from tests.factories.adapters import evaluate, evaluated, generate
+from tests.factories.installations import Place
+
+
+def ask(place: Place, digest: str, *, policy: str = "standard", member: Member = HANAKO) -> str:
+    return request_approval(place.actor(member), adapter=digest, slot="support", policy=policy, comment="窓口で使う")
+
+
+def row(place: Place, request: str) -> request_queries.RequestRow:
+    with place.ledger.read() as db:
+        return request_queries.request(db, request)
+
+
+def signature(place: Place, request: str, **more: Any) -> Signature:
+    seen = row(place, request)
+    return Signature(**{"meaning": "approved", "stage": seen.stage, "bound_digest": seen.bound_digest, **more})
+
+
+def denials(place: Place) -> list[tuple[str, str]]:
+    with place.ledger.read() as db:
+        found = queries.find_entries(db, EntryFilter(events=("denied",)), limit=None)
+    return [(entry.data["action"], entry.data["reason_code"]) for entry in found]
+
+
+@pytest.fixture
+def request_id(place: Place) -> str:
+    return ask(place, evaluated(place))
+
+
+def test_an_approval_by_another_person_approves(place: Place, request_id: str) -> None:
+    entry = approve(place.actor(YUKI), request=request_id, signature=signature(place, request_id))
+
+    assert row(place, request_id).state == "approved"
+    assert entry.actor.auth is not None
+    assert denials(place) == []
+
+
+def test_a_decision_is_signed_over_all_that_it_is_bound_to(place: Place, request_id: str) -> None:
+    entry = approve(place.actor(YUKI), request=request_id, signature=signature(place, request_id))
+
+    stated = opened(entry.data["signature"], [installation().signing_key.public], DECISION_TYPE)
+
+    seen = row(place, request_id)
+    assert stated["bound_digest"] == seen.bound_digest
+    assert stated["adapter"] == seen.adapter
+    assert stated["signed_by"] == {"id": YUKI.id, "name": YUKI.name}
+    assert stated["meaning"] == "approved"
+    assert stated["policy"] == {"name": "standard", "version": 1}
+
+
+@pytest.mark.parametrize(
+    ("member", "reason"),
+    [
+        (HANAKO, "role_missing"),
+        (AKIRA, "wrong_stage"),
+        (MISAKI, "role_forbids"),
+        (NAOKO, "role_forbids"),
+        (SHIN, "role_missing"),
+    ],
+)
+def test_whoever_may_not_decide_is_refused_and_recorded(
+    place: Place, request_id: str, member: Member, reason: str
+) -> None:
+    with pytest.raises(DeniedError) as refused:
+        approve(place.actor(member), request=request_id, signature=signature(place, request_id))
+
+    assert refused.value.reason_code == reason
+    assert denials(place) == [("approve", reason)]
+    assert row(place, request_id).state == "requested"
+
+
+def test_a_denial_is_found_by_its_subject_and_told_in_english(place: Place, request_id: str) -> None:
+    with pytest.raises(DeniedError):
+        approve(place.actor(SHIN), request=request_id, signature=signature(place, request_id))
+
+    with place.ledger.read() as db:
+        last = queries.history(db, Subject(kind="request", id=request_id))[-1]
+    assert last.event == "denied"
+    assert last.actor.id == SHIN.id
+    assert last.data["detail"] == "Your roles do not include this. An administrator grants roles."
+
+
+def test_a_decision_needs_a_fresh_proof(place: Place, request_id: str) -> None:
+    with pytest.raises(DeniedError) as refused:
+        approve(place.actor(YUKI, fresh=False), request=request_id, signature=signature(place, request_id))
+
+    assert refused.value.reason_code == "confirm_identity"
+
+
+def test_a_new_role_does_not_count_for_a_day(place: Place, request_id: str) -> None:
+    grant_role(place.actor(MISAKI), person=SHIN.id, role="reviewer")
+    place.clock.forward(hours=23)
+    with pytest.raises(DeniedError) as refused:
+        approve(place.actor(SHIN), request=request_id, signature=signature(place, request_id))
+    assert refused.value.reason_code == "cool_down"
+
+    place.clock.forward(hours=2)
+    approve(place.actor(SHIN), request=request_id, signature=signature(place, request_id))
+    assert row(place, request_id).state == "approved"
+
+
+def test_a_new_evaluation_voids_the_request(place: Place, request_id: str) -> None:
+    evaluate(place, row(place, request_id).adapter)
+
+    with pytest.raises(DeniedError) as refused:
+        approve(place.actor(YUKI), request=request_id, signature=signature(place, request_id))
+
+    assert refused.value.reason_code == "changed_since"
+    assert row(place, request_id).state == "voided"
+
+
+def test_a_new_policy_voids_what_is_open(place: Place, request_id: str) -> None:
+    set_policy(place.actor(MISAKI), name="standard", policy={**POLICIES["standard"], "expires_days": 10})
+
+    assert row(place, request_id).state == "voided"
+    with pytest.raises(DeniedError) as refused:
+        approve(place.actor(YUKI), request=request_id, signature=signature(place, request_id))
+    assert refused.value.reason_code == "not_open"
+
+
+def test_an_expired_request_is_closed(place: Place, request_id: str) -> None:
+    place.clock.forward(days=91)
+
+    with pytest.raises(DeniedError) as refused:
+        approve(place.actor(YUKI), request=request_id, signature=signature(place, request_id))
+
+    assert refused.value.reason_code == "request_expired"
+    assert row(place, request_id).state == "expired"
+
+
+def test_a_failed_gate_blocks_a_plain_approval_only(place: Place) -> None:
+    digest = generate(place)
+    evaluate(place, digest, recovery=-0.1)
+    request = ask(place, digest)
+    with pytest.raises(DeniedError) as refused:
+        approve(place.actor(YUKI), request=request, signature=signature(place, request))
+    assert refused.value.reason_code == "gate_failed"
+
+    approve_with_conditions(
+        place.actor(YUKI), request=request, signature=signature(place, request), conditions="一か月の試行に限る"
+    )
+    assert row(place, request).state == "conditionally_approved"
+
+
+def test_two_reviewers_and_a_manager_decide_under_the_strict_policy(place: Place) -> None:
+    digest = generate(place)
+    evaluate(place, digest)
+    evaluate(place, digest, suite="retention", recovery=None, retention=0.99)
+    request = ask(place, digest, policy="strict")
+
+    approve(place.actor(YUKI), request=request, signature=signature(place, request, meaning="checked"))
+    with pytest.raises(DeniedError) as again:
+        approve(place.actor(YUKI), request=request, signature=signature(place, request))
+    approve(place.actor(KENJI), request=request, signature=signature(place, request, meaning="checked"))
+    with pytest.raises(DeniedError) as other:
+        approve(place.actor(KENJI), request=request, signature=signature(place, request))
+    assert row(place, request).state == "in_review"
+    approve(place.actor(AKIRA), request=request, signature=signature(place, request, meaning="decided"))
+
+    assert again.value.reason_code == "already_decided"
+    assert other.value.reason_code == "already_decided"
+    assert row(place, request).state == "approved"
+
+
+def test_of_two_reviewers_at_once_the_second_is_told_that_it_is_decided(place: Place, request_id: str) -> None:
+    seen = signature(place, request_id)
+    approve(place.actor(YUKI), request=request_id, signature=seen)
+
+    with pytest.raises(DeniedError) as refused:
+        reject(place.actor(KENJI), request=request_id, signature=seen, comment="根拠が弱い")
+
+    assert refused.value.reason_code == "not_open"
+    assert row(place, request_id).state == "approved"
+
+
+def test_a_stale_page_of_another_stage_is_refused_and_recorded(place: Place, request_id: str) -> None:
+    with pytest.raises(StaleError):
+        approve(place.actor(YUKI), request=request_id, signature=signature(place, request_id, stage=1))
+
+    assert denials(place) == [("approve", "stale")]
+
+
+@pytest.mark.parametrize("state", ["sent_back", "rejected"])
+def test_what_was_refused_can_be_requested_again(place: Place, request_id: str, state: str) -> None:
+    by = signature(place, request_id)
+    if state == "sent_back":
+        send_back(
+            place.actor(YUKI), request=request_id, signature=by, comment="評価を増やすこと", required="保持の評価"
+        )
+    else:
+        reject(place.actor(YUKI), request=request_id, signature=by, comment="用途が不明")
+
+    assert row(place, request_id).state == state
+    again = ask(place, row(place, request_id).adapter)
+    assert row(place, again).state == "requested"
+
+
+def test_only_who_asked_withdraws(place: Place, request_id: str) -> None:
+    with pytest.raises(DeniedError) as refused:
+        withdraw(place.actor(TARO), request=request_id)
+    assert refused.value.reason_code == "not_requester"
+
+    withdraw(place.actor(HANAKO), request=request_id, comment="文書を差し替える")
+    assert row(place, request_id).state == "withdrawn"
+
+
+def test_a_delegate_decides_in_the_name_of_another(place: Place, request_id: str) -> None:
+    until = place.clock.now + timedelta(days=3)
+    lent = delegate(place.actor(YUKI), to=AKIRA.id, until=until, reason="休暇")
+
+    entry = approve(
+        place.actor(AKIRA), request=request_id, signature=signature(place, request_id, on_behalf_of=YUKI.id)
+    )
+
+    assert entry.data["on_behalf_of"] == YUKI.id
+    assert row(place, request_id).state == "approved"
+    end_delegation(place.actor(YUKI), delegation=lent)
+
+
+def test_a_delegation_that_has_run_out_counts_no_more(place: Place, request_id: str) -> None:
+    delegate(place.actor(YUKI), to=AKIRA.id, until=place.clock.now + timedelta(days=3), reason="休暇")
+    place.clock.forward(days=4)
+
+    with pytest.raises(DeniedError) as refused:
+        approve(place.actor(AKIRA), request=request_id, signature=signature(place, request_id, on_behalf_of=YUKI.id))
+
+    assert refused.value.reason_code == "delegation_over"
+
+
+def test_a_right_that_nobody_lent_is_none(place: Place, request_id: str) -> None:
+    with pytest.raises(DeniedError) as refused:
+        approve(place.actor(AKIRA), request=request_id, signature=signature(place, request_id, on_behalf_of=YUKI.id))
+
+    assert refused.value.reason_code == "delegation_over"
+
+
+def test_comments_circulate_while_the_request_is_open(place: Place, request_id: str) -> None:
+    comment(place.actor(AKIRA), request=request_id, text="現場は待っている")
+    withdraw(place.actor(HANAKO), request=request_id)
+
+    with pytest.raises(DeniedError) as refused:
+        comment(place.actor(AKIRA), request=request_id, text="遅かった")
+    assert refused.value.reason_code == "not_open"
+
+
+def test_an_adapter_without_evaluation_is_not_requested(place: Place) -> None:
+    with pytest.raises(DeniedError) as refused:
+        ask(place, generate(place))
+
+    assert refused.value.reason_code == "evaluation_missing"
+
+
+def test_a_second_request_waits_for_the_first(place: Place, request_id: str) -> None:
+    with pytest.raises(DeniedError) as refused:
+        ask(place, row(place, request_id).adapter)
+
+    assert refused.value.reason_code == "request_open"
+
+
+def test_a_request_without_a_word_is_none(place: Place) -> None:
+    with pytest.raises(InputError, match="must say why"):
+        request_approval(place.actor(HANAKO), adapter=evaluated(place), slot="support", policy="standard", comment="  ")
+
+
+def test_an_approval_shows_in_the_adapters_state(place: Place, request_id: str) -> None:
+    approve(place.actor(YUKI), request=request_id, signature=signature(place, request_id))
+
+    with place.ledger.read() as db:
+        assert adapter_queries.adapter(db, row(place, request_id).adapter).state == "approved"
