@@ -31,6 +31,9 @@ class GeneratorConfig:
     """Most tokens encoded in one piece."""
     encoding: Encoding = "independent"
     """independent: chunks are encoded by the bare base; sequential: by the base adapted with the chunks before."""
+    value_shift: int = 0
+    """Tokens from a key to the value it is paired with. 0: both of the same token, as published; 1: the value of the
+    token that follows, so that a query finds what came after the place it resembles."""
     norm_eps: float = 1e-6
     """Epsilon of the generator's own RMS norm."""
     rank_tolerance: float = 1e-5
@@ -48,6 +51,8 @@ class GeneratorConfig:
             raise ConfigError(f"encoding must be 'independent' or 'sequential', got {self.encoding!r}")
         if not (0 < self.alpha < float("inf")):
             raise ConfigError(f"alpha must be positive and finite, got {self.alpha}")
+        if not (_is_whole(self.value_shift, 0) and self.value_shift <= 1):
+            raise ConfigError(f"value_shift must be 0 or 1, got {self.value_shift!r}")
         if not (LEAST_TOLERANCE <= self.rank_tolerance < 1):
             raise ConfigError(f"rank_tolerance must lie in [{LEAST_TOLERANCE}, 1), got {self.rank_tolerance}")
         if not (0 < self.norm_eps < 1):

@@ -28,7 +28,7 @@ class _StopForward(Exception):  # noqa: N818  # control flow, not an error
 Consumer = Callable[[list[int], Tensor, Tensor], None]
 """Takes the indices of a layer's sites, their keys (B x T x n x K) and their values (B x T x n x V).
 
-Only products of a key and a value of the same token are meaningful (see :func:`keys_values`).
+Only products of a key and a value of the same row are meaningful (see :func:`keys_values`).
 """
 
 
@@ -101,17 +101,28 @@ def keys_values(
     mask_BT: Int[Tensor, "b t"] | None,
     generator: Generator,
 ) -> tuple[Float[Tensor, "b t n k"], Float[Tensor, "b t n v"]]:
-    """Keys and values of one layer's sites, float32; zero keys at padding.
+    """Keys and values of one layer's sites, float32, row t the value of token t with the key it is paired with.
+
+    With a value shift of s that is the key of token t - s (zero for the first s tokens), so that what a row says is
+    about its own token. Keys at padding are zero.
 
     The norm's weight is folded into ``weight_MD``. Its 1 / rms is a scalar per token, and every use of a key is a
-    product with the value of the same token: so both factors are put on the key, ``k / rms^2`` beside an unscaled
-    ``v``, and neither a normalised copy of the hidden states nor one of the values is made.
+    product with the value of the same row: so both factors are put on the key, beside an unscaled ``v``, and neither a
+    normalised copy of the hidden states nor one of the values is made.
     """
     config = generator.config
-    inverse_BT1 = 1.0 / (h_BTD.float().square().mean(-1, keepdim=True) + config.norm_eps)
-    if mask_BT is not None:
-        inverse_BT1 = inverse_BT1 * mask_BT[..., None]
+    inverse_BT = (h_BTD.float().square().mean(-1) + config.norm_eps).rsqrt()
     kv_BTM = nn.functional.linear(h_BTD, weight_MD).float()
     kv_BTnM = kv_BTM.unflatten(-1, (-1, config.key_size + config.value_size))
     k_BTnK, v_BTnV = kv_BTnM.split((config.key_size, config.value_size), dim=-1)
-    return k_BTnK * inverse_BT1[..., None], v_BTnV
+    scale_BT = inverse_BT * _shifted(inverse_BT, config.value_shift)
+    if mask_BT is not None:
+        scale_BT = scale_BT * mask_BT
+    return _shifted(k_BTnK, config.value_shift) * scale_BT[..., None, None], v_BTnV
+
+
+def _shifted(values_BTX: Tensor, tokens: int) -> Tensor:
+    """Each row's values moved so many tokens to the right, zeros before them."""
+    if tokens == 0:
+        return values_BTX
+    return torch.cat((torch.zeros_like(values_BTX[:, :tokens]), values_BTX[:, :-tokens]), dim=1)

@@ -63,8 +63,10 @@ def test_shares_add_up_to_one_at_every_site(architecture: str, lengths: tuple[in
     )
 
 
-def test_a_share_is_the_tokens_part_of_the_delta(base: BaseModel, generator: Generator) -> None:
+@pytest.mark.parametrize("value_shift", [0, 1])
+def test_a_share_is_the_tokens_part_of_the_delta(base: BaseModel, value_shift: int) -> None:
     """delta = sum of one rank-1 term for each token: phi_t is what token t's term has of M, measured along M."""
+    generator = tiny_generator(base, tiny_config(value_shift=value_shift))
     parts = chunks(9, 6)
     state_NKV, factor = state_and_factor(base, generator, parts)
     kept_N = (factor.s_R > 0).sum(-1)
@@ -86,6 +88,14 @@ def test_a_share_is_the_tokens_part_of_the_delta(base: BaseModel, generator: Gen
     torch.testing.assert_close((outer_TNKV @ p_NVV).sum(0), matrix_NKV, atol=1e-6, rtol=1e-6)
     along = torch.einsum("tnkv,nkv->tn", outer_TNKV @ p_NVV, matrix_NKV) / kept_N
     torch.testing.assert_close(token_shares(base, generator, parts), along, atol=1e-6, rtol=1e-6)
+
+
+def test_the_token_that_follows_nothing_has_no_share(base: BaseModel) -> None:
+    shares_TN = token_shares(base, tiny_generator(base, tiny_config(value_shift=1)), chunks(9, 6))
+
+    assert not shares_TN[[0, 9]].any()
+    assert shares_TN[[1, 8, 10, 14]].all()
+    torch.testing.assert_close(shares_TN.sum(0), torch.ones_like(shares_TN[0]), atol=1e-5, rtol=0)
 
 
 def test_the_state_of_weighted_chunks_is_their_weighted_sum(base: BaseModel, generator: Generator) -> None:

@@ -25,16 +25,16 @@ def hidden_states(base: BaseModel, ids_BT: Tensor) -> list[Tensor]:
 
 
 def states_by_the_formulas(base: BaseModel, generator: Generator, ids_BT: Tensor) -> Tensor:
-    """S = sum over tokens of K^T V with K = RMSNorm(h) key^T, V = RMSNorm(h) value^T, site by site, in float64."""
+    """S = sum of k_t^T v_(t + shift), K = RMSNorm(h) key^T and V = RMSNorm(h) value^T, site by site, in float64."""
     stored = {name: tensor.detach().double() for name, tensor in generator.named_site_tensors()}
-    inputs = hidden_states(base, ids_BT)
+    inputs, shift = hidden_states(base, ids_BT), generator.config.value_shift
     states = []
     for site in generator.sites:
         h_BTD = inputs[site.layer].double()
         normed_BTD = h_BTD / (h_BTD.square().mean(-1, keepdim=True) + 1e-6).sqrt() * stored[f"{site.name}.norm"]
         keys_BTK = normed_BTD @ stored[f"{site.name}.key"].mT
         values_BTV = normed_BTD @ stored[f"{site.name}.value"].mT
-        states.append(keys_BTK.mT @ values_BTV)
+        states.append(keys_BTK[:, : keys_BTK.shape[1] - shift].mT @ values_BTV[:, shift:])
     return torch.stack(states, dim=1)
 
 
@@ -49,6 +49,28 @@ def test_the_state_is_the_formula(architecture: str) -> None:
     assert states.dtype == torch.float32
     expected = states_by_the_formulas(base, generator, token_ids(rows=2, length=15))
     torch.testing.assert_close(states.double(), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_shifted_value_is_paired_with_the_key_before_it(architecture: str) -> None:
+    base = tiny_base(architecture)
+    generator = tiny_generator(base, tiny_config(architecture, value_shift=1))
+    ids_BT, mask_BT = token_ids(rows=2, length=15), torch.ones(2, 15, dtype=torch.long)
+    mask_BT[1, 9:] = 0
+
+    with torch.no_grad():
+        whole, padded = encode(base, generator, ids_BT), encode(base, generator, ids_BT, mask_BT)
+        alone = encode(base, generator, ids_BT[1:, :9])
+
+    torch.testing.assert_close(whole.double(), states_by_the_formulas(base, generator, ids_BT), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(padded[1:], alone, atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(whole, encode(base, tiny_generator(base, tiny_config(architecture)), ids_BT), atol=1e-3)
+
+
+def test_one_token_alone_has_nothing_that_follows_it() -> None:
+    base = tiny_base()
+    with torch.no_grad():
+        assert not encode(base, tiny_generator(base, tiny_config(value_shift=1)), token_ids(length=1)).any()
 
 
 def test_a_bfloat16_base_still_sums_in_float32() -> None:
