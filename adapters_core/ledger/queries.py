@@ -1,6 +1,6 @@
 """Reading entries: by place, subject, reference, event, actor and time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from adapters_core.ledger.tables import entries
 from adapters_core.ledger.transactions import Reader
 
 PAGE = 50
+BATCH = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,17 @@ def entry(reader: Reader, seq: int) -> Entry:
     if found := _entries(reader, [seq]):
         return found[0]
     raise UnknownSubjectError(f"the ledger has no entry {seq}")
+
+
+def chain_entries(reader: Reader, *, since: int = 0) -> Iterator[Entry]:
+    """All entries from a place on, oldest first, read from the chain itself and not through an index."""
+    while True:
+        asked = select(entries).where(entries.c.seq >= since).order_by(entries.c.seq).limit(BATCH)
+        rows = reader.connection.execute(asked).all()
+        if not rows:
+            return
+        yield from (entry_from(row.body, row.leaf_hash) for row in rows)
+        since = rows[-1].seq + 1
 
 
 def history(reader: Reader, subject: Subject) -> tuple[Entry, ...]:

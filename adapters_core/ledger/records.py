@@ -9,6 +9,7 @@ from typing import Any, Literal
 from adapters_core.errors import EntryError, IntegrityError
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+TIME_EXAMPLE = "2026-11-23T23:42:12.123456Z"
 ActorKind = Literal["person", "service", "system"]
 
 
@@ -31,9 +32,12 @@ def parse_time(text: str) -> datetime:
         IntegrityError: the text has another form.
     """
     try:
-        return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=UTC)
+        moment = datetime.fromisoformat(text)
     except (TypeError, ValueError) as error:
-        raise IntegrityError(f"a time must look like 2026-11-23T23:42:12.123456Z, got {text!r}") from error
+        raise IntegrityError(f"a time must look like {TIME_EXAMPLE}, got {text!r}") from error
+    if len(text) != len(TIME_EXAMPLE) or not text.endswith("Z"):
+        raise IntegrityError(f"a time must look like {TIME_EXAMPLE}, got {text!r}")
+    return moment
 
 
 @dataclass(frozen=True, kw_only=True)

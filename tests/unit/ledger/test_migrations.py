@@ -1,0 +1,101 @@
+"""The migrations: one line of them, reversible, and they make what the tables declare."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.script import ScriptDirectory
+
+from adapters_core.errors import LedgerError
+from adapters_core.ledger.migrating import check_schema, is_migrated, migrate, migrate_down, migrations_folder, revision
+from adapters_core.ledger.session import open_ledger
+from tests.ledger_story import prepare
+
+SCRIPTS = ScriptDirectory(str(migrations_folder()))
+
+
+def schema(path: Path) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(path)) as db:
+        return sorted(db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall())
+
+
+def test_there_is_one_head() -> None:
+    assert len(SCRIPTS.get_heads()) == 1
+
+
+@pytest.mark.parametrize("script", list(SCRIPTS.walk_revisions()), ids=lambda script: script.revision)
+def test_each_migration_goes_both_ways_and_imports_none_of_our_code(script: object) -> None:
+    source = Path(script.path).read_text(encoding="utf-8")  # type: ignore[attr-defined]
+
+    assert "def upgrade" in source
+    assert "def downgrade" in source
+    assert "adapters_core" not in source
+    assert '"""Go back to the revision before."""\n    pass' not in source
+
+
+def test_up_down_up_leaves_the_same_schema(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    ledger = open_ledger(path)
+    assert revision(ledger) is None
+    migrate(ledger)
+    first = schema(path)
+    prepare(ledger)
+
+    migrate_down(ledger, "base")
+    assert [name for name, _ in schema(path)] == ["alembic_version_ledger"]
+    assert revision(ledger) is None
+    migrate(ledger)
+
+    assert schema(path) == first
+    assert is_migrated(ledger)
+    ledger.close()
+
+
+def test_each_step_down_and_up_again_leaves_the_same_schema(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    ledger = open_ledger(path)
+    migrate(ledger)
+    first = schema(path)
+    for script in SCRIPTS.walk_revisions():
+        migrate_down(ledger, str(script.down_revision or "base"))
+        migrate(ledger)
+        assert schema(path) == first
+    ledger.close()
+
+
+def test_the_migrated_schema_is_what_the_tables_declare(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path / "ledger.sqlite3")
+    migrate(ledger)
+
+    check_schema(ledger)
+    ledger.close()
+
+
+def test_a_schema_that_differs_is_named(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path / "ledger.sqlite3")
+    migrate(ledger)
+    with ledger.write() as tx:
+        tx.connection.exec_driver_sql("CREATE TABLE stray (x INTEGER)")
+
+    with pytest.raises(LedgerError, match="could not be migrated"):
+        check_schema(ledger)
+    ledger.close()
+
+
+def test_an_unknown_revision_is_named(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path / "ledger.sqlite3")
+    with pytest.raises(LedgerError, match="could not be migrated"):
+        migrate(ledger, "9999")
+    ledger.close()
+
+
+def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "folder" / "ledger.sqlite3"
+    ledger = open_ledger(path)
+    migrate(ledger)
+    first = schema(path)
+    migrate(ledger)
+
+    assert schema(path) == first
+    ledger.close()
