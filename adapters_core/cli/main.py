@@ -11,7 +11,18 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from adapters_core.cli import adapters, attributing, basing, checking, demo, evaluating, exporting, serving, training
+from adapters_core.cli import (
+    adapters,
+    attributing,
+    basing,
+    checking,
+    demo,
+    evaluating,
+    exporting,
+    protocol,
+    serving,
+    training,
+)
 from adapters_core.cli.output import notes, print_json
 from adapters_core.errors import RingiError, StorageError
 
@@ -27,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--debug", action="store_true", help="show where an error was raised")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (basing, adapters, attributing, evaluating, training, exporting, serving, checking, demo):
+    for module in (basing, adapters, attributing, evaluating, protocol, training, exporting, serving, checking, demo):
         module.add(commands)
     return top
 

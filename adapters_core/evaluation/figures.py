@@ -1,6 +1,6 @@
 """The charts of a report, as SVG files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from adapters_core.evaluation.charts import (
@@ -18,7 +18,9 @@ from adapters_core.evaluation.charts import (
 )
 from adapters_core.evaluation.cost import Cost
 from adapters_core.evaluation.intervals import Interval
+from adapters_core.evaluation.lengths import LengthPoint
 from adapters_core.evaluation.perplexity import Perplexity
+from adapters_core.evaluation.protocol import Findings, mean_stream
 from adapters_core.evaluation.report import UNDEFINED, Recovery, Report
 from adapters_core.evaluation.retention import Retention
 from adapters_core.evaluation.stream import Stream
@@ -48,6 +50,10 @@ def figures(
         specs |= {f"break-even-{unit}": cost_chart(cost, unit) for unit in ("seconds", "flops")}
     if stream:
         specs["stream"] = stream_chart(stream)
+    return _write_all(specs, folder)
+
+
+def _write_all(specs: Mapping[str, Spec | None], folder: Path) -> tuple[Path, ...]:
     written = []
     for name, spec in specs.items():
         if spec is not None:
@@ -140,6 +146,50 @@ def stream_chart(stream: Stream) -> Spec:
         log_x=True,
         note=f"{stream.questions} questions on {stream.document}",
     )
+
+
+def lengths_chart(points: Sequence[LengthPoint]) -> Spec:
+    """Gold-answer NLL of every method over the length of the context."""
+    lines = [
+        Point(series=name, x=point.tokens, y=value.value, low=value.low, high=value.high)
+        for point in points
+        for name, value in (
+            ("none", point.none),
+            ("prompt", point.prompt),
+            ("adapter", point.adapter),
+            ("wrong", point.wrong),
+        )
+        if value is not None
+    ]
+    return line_chart(
+        lines,
+        title="Recall against the length of the context",
+        x_title="tokens of context",
+        y_title="gold-answer NLL, nats per token",
+        log_x=True,
+        note=f"{points[0].questions} questions at each length; bands: 95% intervals",
+    )
+
+
+def protocol_figures(findings: Findings, folder: Path) -> tuple[Path, ...]:
+    """Write every chart of a run of the protocol; the paths written.
+
+    Raises:
+        StorageError: a file could not be written.
+    """
+    specs: dict[str, Spec | None] = {f"nll-{name}": nll_chart(report) for name, report in findings.reports.items()}
+    specs |= {f"recovery-{name}": recovery_chart(report) for name, report in findings.reports.items()}
+    if findings.reports:
+        specs["norms"] = norms_chart(next(iter(findings.reports.values())))
+    if findings.retention:
+        specs["retention"] = retention_chart(findings.retention)
+    if findings.perplexity:
+        specs["perplexity"] = perplexity_chart(findings.perplexity)
+    if findings.streams:
+        specs["stream"] = stream_chart(mean_stream(findings.streams))
+    if findings.lengths:
+        specs["lengths"] = lengths_chart(findings.lengths)
+    return _write_all(specs, folder)
 
 
 def _bar(method: str, interval: Interval) -> Bar:

@@ -3,6 +3,7 @@
 "undefined" stands where a recovery has no denominator, "—" where nothing was asked for or where it has no meaning.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,9 @@ from adapters_core.evaluation.cells import (
 )
 from adapters_core.evaluation.chart_style import method_label, short_number
 from adapters_core.evaluation.cost import Cost, CostRow
+from adapters_core.evaluation.lengths import LengthPoint
 from adapters_core.evaluation.perplexity import Perplexity
+from adapters_core.evaluation.protocol import Goal
 from adapters_core.evaluation.report import UNDEFINED, MethodSummary, Report
 from adapters_core.evaluation.retention import Retention
 from adapters_core.evaluation.stream import Stream
@@ -136,6 +139,41 @@ def stream_sheet(stream: Stream) -> Sheet:
     note = f"after erasing, the adapter is {exact} that of a stream which never saw the document"
     title = f"recall of {stream.document} along a stream ({stream.questions} questions)"
     return Sheet(title=title, columns=("point", "gold-answer NLL", "cosine", "norm"), rows=tuple(rows), notes=(note,))
+
+
+def lengths_sheet(points: Sequence[LengthPoint]) -> Sheet:
+    """Recovery against the length of the context."""
+    rows = tuple(
+        (
+            f"{point.tokens:,}",
+            str(point.questions),
+            interval_text(point.none),
+            interval_text(point.prompt),
+            interval_text(point.adapter),
+            interval_text(point.wrong),
+            share_text(point.recovery),
+            share_text(point.specific_recovery),
+        )
+        for point in points
+    )
+    columns = ("tokens", "questions", *(method_label(name) for name in ("none", "prompt", "adapter", "wrong")))
+    note = "gold-answer NLL, nats per token; each question on a context of its own that holds the answer"
+    columns = (*columns, "recovery", "specific recovery")
+    return Sheet(title="recovery against length", columns=columns, rows=rows, notes=(note,))
+
+
+def goals_sheet(goals: Sequence[Goal]) -> Sheet:
+    """What was aimed at and what was measured."""
+    rows = tuple(
+        (
+            goal.name,
+            goal.wanted,
+            "not measured" if math.isnan(goal.value) else f"{goal.value:.3f}",
+            "yes" if goal.met else "no",
+        )
+        for goal in goals
+    )
+    return Sheet(title="goals", columns=("figure", "wanted", "measured", "met"), rows=rows, notes=())
 
 
 def _method_row(summary: MethodSummary, *, answered: bool, remembered: bool) -> tuple[str, ...]:

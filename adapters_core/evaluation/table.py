@@ -4,11 +4,14 @@ from rich.table import Table
 
 from adapters_core.evaluation.cost import Cost
 from adapters_core.evaluation.perplexity import Perplexity
+from adapters_core.evaluation.protocol import Findings, mean_stream
 from adapters_core.evaluation.report import Report
 from adapters_core.evaluation.retention import Retention
 from adapters_core.evaluation.sheets import (
     Sheet,
     cost_sheet,
+    goals_sheet,
+    lengths_sheet,
     perplexity_sheet,
     report_sheet,
     retention_sheet,
@@ -96,3 +99,20 @@ def _provenance(report: Report) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def protocol_sheets(findings: Findings) -> tuple[Sheet, ...]:
+    """All tables of a run of the protocol, the goals first."""
+    sheets = [goals_sheet(findings.goals())]
+    sheets += [report_sheet(report) for report in findings.reports.values()]
+    sheets += [retention_sheet(findings.retention)] if findings.retention else []
+    sheets += [perplexity_sheet(findings.perplexity)] if findings.perplexity else []
+    sheets += [stream_sheet(mean_stream(findings.streams))] if findings.streams else []
+    sheets += [lengths_sheet(findings.lengths)] if findings.lengths else []
+    return tuple(sheets)
+
+
+def protocol_markdown(findings: Findings) -> str:
+    """A run of the protocol as Markdown."""
+    provenance = [_provenance(report) for report in list(findings.reports.values())[:1]]
+    return "\n".join(["# Protocol", "", *(markdown_table(sheet) for sheet in protocol_sheets(findings)), *provenance])
