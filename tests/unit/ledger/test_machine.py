@@ -1,0 +1,185 @@
+"""People who do anything in any order never bring the ledger into a state that it must not reach.
+
+The rules below try whatever comes to mind; a plain second model says what must be refused.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from adapters_core.errors import IllegalTransitionError
+from adapters_core.ledger import queries, slot_queries
+from adapters_core.ledger.adapter_queries import adapter
+from adapters_core.ledger.people_queries import state_of
+from adapters_core.ledger.session import open_ledger
+from adapters_core.ledger.signing import SigningKey
+from adapters_core.ledger.verification.verify import verify
+from tests import ledger_cast as cast
+from tests.ledger_story import evaluate, prepare, step, subject
+
+ADAPTERS = ("a", "b", "c")
+NEEDED = (2,)
+people = st.sampled_from([cast.REVIEWER, cast.SECOND, cast.ADMIN])
+adapters = st.sampled_from(ADAPTERS)
+
+
+class Approvals(RuleBasedStateMachine):
+    """A slot, three evaluated adapters, and people."""
+
+    source: Path
+    key: SigningKey
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.ledger = open_ledger(shutil.copy(self.source, self.folder / "l.sqlite3"), signer=self.key)
+        prepare(self.ledger)
+        for name in ADAPTERS:
+            evaluate(self.ledger, name)
+        self.count = 2 + 2 * len(ADAPTERS)
+        self.open: dict[str, tuple[str, list[set[str]]]] = {}
+        self.granted: dict[str, str] = {}
+        self.retired: set[str] = set()
+        self.serves: str | None = None
+        self.pending: tuple[str, str | None] | None = None
+        self.ever = False
+        self.numbers = {"r": 0, "d": 0}
+
+    def attempt(self, right: object, event: str, name: str, data: Any, actor: Any = cast.ENGINEER) -> bool:
+        try:
+            step(self.ledger, event, name, data, actor)
+        except IllegalTransitionError as error:
+            refusal: str | None = str(error)
+        else:
+            refusal = None
+            self.count += 1
+        assert bool(right) == (refusal is None), refusal or f"{event} on {name} must have been refused"
+        return refusal is None
+
+    def new(self, kind: str) -> str:
+        self.numbers[kind] += 1
+        return f"{kind}-{self.numbers[kind]}"
+
+    def some_request(self, data: st.DataObject, likely: Mapping[str, Any]) -> str:
+        """Mostly one with which something can be done."""
+        any_of_all = st.integers(1, self.numbers["r"]).map("r-{}".format)
+        return str(data.draw(st.sampled_from(sorted(likely) * 3) | any_of_all if likely else any_of_all))
+
+    @rule(name=adapters)
+    def request(self, name: str) -> None:
+        free = name not in self.retired and all(item != name for item, _ in self.open.values())
+        request = self.new("r")
+        if self.attempt(free, "request:opened", request, cast.opened(name, stages=NEEDED)):
+            self.open[request] = (name, [set()])
+
+    @precondition(lambda self: self.numbers["r"])
+    @rule(data=st.data(), person=people, stage=st.sampled_from([0, 0, 0, 1]), behalf=st.none() | people)
+    def approve(self, data: st.DataObject, person: Any, stage: int, behalf: Any) -> None:
+        request = f"r-{data.draw(st.integers(1, self.numbers['r']))}"
+        name, stages = self.open.get(request, ("", [set()]))
+        principal = (behalf or person).id
+        right = request in self.open and stage == len(stages) - 1 and principal not in stages[-1]
+        decision = cast.decision(stage, on_behalf_of=behalf.id if behalf else None)
+        if self.attempt(right, "request:approved", request, decision, person):
+            stages[-1].add(principal)
+            if len(stages[-1]) == NEEDED[stage]:
+                stages.append(set())
+            if len(stages) > len(NEEDED):
+                del self.open[request]
+                self.granted[request] = name
+
+    @precondition(lambda self: self.numbers["r"])
+    @rule(data=st.data(), event=st.sampled_from(["request:withdrawn", "request:rejected", "request:voided"]))
+    def end(self, data: st.DataObject, event: str) -> None:
+        request = f"r-{data.draw(st.integers(1, self.numbers['r']))}"
+        stage = len(self.open[request][1]) - 1 if request in self.open else 0
+        body = {"request:rejected": cast.decision(stage, comment="no"), "request:voided": {"cause": "x"}}.get(event, {})
+        right = request in self.open or (event == "request:voided" and request in self.granted)
+        if self.attempt(right, event, request, body, cast.REVIEWER):
+            self.open.pop(request, None)
+            self.granted.pop(request, None)
+
+    @rule(
+        name=adapters,
+        kind=st.sampled_from(["deploy", "deploy", "rollback", "kill", "break_glass"]),
+        stale=st.booleans(),
+    )
+    def deploy(self, name: str, kind: str, stale: bool) -> None:  # noqa: FBT001
+        target = None if kind == "kill" else name
+        previous = None if stale else self.serves
+        approvals = [request for request, item in self.granted.items() if item == name]
+        right = self.pending is None and previous == self.serves and (target != self.serves)
+        right = right or (self.pending is None and not self.ever and kind == "kill")
+        if kind != "kill":
+            right = right and name not in self.retired and (kind == "break_glass" or bool(approvals))
+        request = approvals[-1] if approvals else "none"
+        deployment = self.new("d")
+        body = cast.deployment(target, previous=previous, kind=kind, request=request)
+        if self.attempt(right, "deployment:requested", deployment, body, cast.ADMIN):
+            self.pending = (deployment, target)
+
+    @precondition(lambda self: self.pending)
+    @rule(works=st.booleans())
+    def finish(self, works: bool) -> None:  # noqa: FBT001
+        if self.pending is None:
+            return
+        deployment, target = self.pending
+        if works:
+            self.attempt(True, "deployment:succeeded", deployment, cast.succeeded(), cast.WORKER)
+            self.serves, self.ever = target, True
+        else:
+            self.attempt(True, "deployment:failed", deployment, {"error": "x"}, cast.WORKER)
+        self.attempt(False, "deployment:succeeded", deployment, cast.succeeded(), cast.WORKER)
+        self.pending = None
+
+    @rule(name=st.sampled_from(["c"]))
+    def retire(self, name: str) -> None:
+        if self.attempt(name not in self.retired, "adapter:retired", name, {"reason": "old"}, cast.ADMIN):
+            self.retired.add(name)
+            self.granted = {request: item for request, item in self.granted.items() if item != name}
+
+    @invariant()
+    def the_ledger_says_what_the_model_says(self) -> None:
+        if not hasattr(self, "ledger"):
+            return
+        with self.ledger.read() as db:
+            assert queries.size(db) == self.count
+            serves = slot_queries.slot(db, "support").adapter
+            assert serves == (cast.digest(self.serves) if self.serves else None)
+            for name in ADAPTERS:
+                row = adapter(db, cast.digest(name))
+                assert (row.state == "retired") == (name in self.retired)
+                assert (row.approved is not None) == (name in self.granted.values())
+                if name not in self.retired:
+                    assert (row.state == "deployed") == (name == self.serves)
+            for request in self.open:
+                assert state_of(db, subject("request", request)) in {"requested", "in_review"}
+
+    def teardown(self) -> None:
+        if hasattr(self, "ledger"):
+            with self.ledger.read() as db:
+                report = verify(db, [self.key.public])
+            self.ledger.close()
+            shutil.rmtree(self.folder)
+            assert report.ok, report.findings
+
+
+def test_no_order_of_actions_reaches_an_illegal_state(migrated: Path, key: SigningKey) -> None:
+    machine = type("WithFiles", (Approvals,), {"source": migrated, "key": key})
+    steps = settings(
+        max_examples=40, stateful_step_count=40, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    )
+    run_state_machine_as_test(machine, settings=steps)
