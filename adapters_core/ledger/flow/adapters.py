@@ -79,8 +79,10 @@ def requested(before: AdapterState | None, request: str, *, another_open: bool) 
     return replace(state, phase="requested", request=request)
 
 
-def request_moved(before: AdapterState, request: str, request_state: str, *, granted: bool) -> AdapterState:
-    """After its request went to another state."""
+def request_moved(before: AdapterState, request: str, request_state: str, *, event: str, granted: bool) -> AdapterState:
+    """After its request went to another state. Nobody approves what is retired."""
+    if before.retired and event in _APPROVING:
+        raise illegal(event, "request for an adapter that is not retired", before.state)
     approved = before.approved
     if granted:
         approved = request
@@ -101,6 +103,7 @@ def displaced(before: AdapterState, kind: str) -> AdapterState:
     return replace(before, serving=serving, phase=before.phase if serving else REMOVED_BY[kind])
 
 
+_APPROVING = frozenset({"request:approved", "request:conditionally_approved"})
 _STANDING = frozenset({"requested", "in_review", "approved", "conditionally_approved", "deployed"})
 
 

@@ -24,8 +24,8 @@ def project(changes: Changes, entry: Entry) -> str:
         changes.put(index_requests, _row(changes, entry))
         adapter = adapter_flow.requested(before, entry.subject.id, another_open=_another_open(changes, before))
     else:
-        granted = after.state in flow.APPROVED and not before.retired
-        adapter = adapter_flow.request_moved(before, entry.subject.id, after.state, granted=granted)
+        granted = after.state in flow.APPROVED
+        adapter = adapter_flow.request_moved(before, entry.subject.id, after.state, event=entry.event, granted=granted)
     _put_state(changes, entry, after)
     put_state(changes, digest, adapter, entry)
     return after.state
