@@ -133,6 +133,20 @@ class EngineError(RingiError):
     exit_status = 6
 
 
+class EngineRefusedError(RingiError):
+    """A serving engine answered, and refused: asking again changes nothing."""
+
+    code = "engine_refused"
+    exit_status = 6
+
+
+class CanaryError(RingiError):
+    """An engine serves something else under an adapter's name than what was approved."""
+
+    code = "canary"
+    exit_status = 3
+
+
 class LedgerError(RingiError):
     """The ledger cannot be used as it is: not migrated, of another version, or its guards refused a statement."""
 

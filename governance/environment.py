@@ -16,6 +16,7 @@ from adapters_core.errors import ConfigError
 
 SHORTEST_SECRET = 50
 FEWEST_CHARACTERS = 5
+SHORTEST_WEBHOOK_SECRET = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,17 @@ class Environment:
     ledger_url: str
     core_url: str
     """Of the process that holds the base model and the generator."""
+    core_token: str | None
+    """What the core wants callers to bear; None: the one that setup has drawn, if any."""
+    engines: Mapping[str, str]
+    """Further serving engines: name -> ``vllm+http://...`` or ``llamacpp+http://...``."""
+    engine_tokens: Mapping[str, str]
+    """name -> what that engine wants callers to bear."""
+    mlflow_url: str
+    """Tracking server of MLflow, or ``sqlite:///path``."""
+    webhooks: tuple[str, ...]
+    """Addresses that are told of every notice, signed with ``webhook_secret``."""
+    webhook_secret: str
     time_zone: str
     sign_on: SignOn | None
     mail_url: str | None
@@ -73,11 +85,19 @@ def read_environment(environ: Mapping[str, str], *, root: Path) -> Environment:
         database_url=environ.get("DATABASE_URL") or f"sqlite:///{var / 'web.sqlite3'}",
         ledger_url=environ.get("LEDGER_URL") or f"sqlite:///{var / 'ledger.sqlite3'}",
         core_url=(environ.get("RINGI_CORE_URL") or "http://127.0.0.1:8100").rstrip("/"),
+        core_token=environ.get("RINGI_CORE_TOKEN") or None,
+        engines=_pairs(environ, "RINGI_ENGINES"),
+        engine_tokens=_pairs(environ, "RINGI_ENGINE_TOKENS"),
+        mlflow_url=environ.get("RINGI_MLFLOW_URL") or f"sqlite:///{var / 'mlflow.sqlite3'}",
+        webhooks=tuple(environ.get("RINGI_WEBHOOKS", "").split()),
+        webhook_secret=environ.get("RINGI_WEBHOOK_SECRET") or "",
         time_zone=environ.get("RINGI_TIME_ZONE") or "Asia/Tokyo",
         sign_on=_sign_on(environ),
         mail_url=environ.get("RINGI_MAIL_URL") or None,
         trust_proxy=_flag(environ, "RINGI_TRUST_PROXY", default=False),
     )
+    if environment.webhooks and len(environment.webhook_secret) < SHORTEST_WEBHOOK_SECRET:
+        raise ConfigError(f"RINGI_WEBHOOK_SECRET must hold at least {SHORTEST_WEBHOOK_SECRET} characters: it signs")
     if faults := unsafe_values(environment):
         raise ConfigError("with RINGI_DEBUG=0 every setting must be safe for production: " + "; ".join(faults))
     return environment
@@ -139,6 +159,17 @@ def _flag(environ: Mapping[str, str], name: str, *, default: bool) -> bool:
     if text in {"0", "false", "no", "off"}:
         return False
     raise ConfigError(f"{name} must be 1 or 0, got {text!r}")
+
+
+def _pairs(environ: Mapping[str, str], name: str) -> dict[str, str]:
+    """``a=x b=y`` as a mapping."""
+    found = {}
+    for word in environ.get(name, "").split():
+        key, sign, value = word.partition("=")
+        if not key or not sign or not value:
+            raise ConfigError(f"{name} must read name=value name=value ..., got {key!r} without a value")
+        found[key] = value
+    return found
 
 
 def _hosts(environ: Mapping[str, str], *, debug: bool) -> tuple[str, ...]:

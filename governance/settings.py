@@ -31,6 +31,12 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", 
 VAR = ENVIRONMENT.var
 LEDGER_URL = ENVIRONMENT.ledger_url
 CORE_URL = ENVIRONMENT.core_url
+CORE_TOKEN = ENVIRONMENT.core_token
+ENGINES = dict(ENVIRONMENT.engines)
+ENGINE_TOKENS = dict(ENVIRONMENT.engine_tokens)
+MLFLOW_URL = ENVIRONMENT.mlflow_url
+WEBHOOKS = ENVIRONMENT.webhooks
+WEBHOOK_SECRET = ENVIRONMENT.webhook_secret
 ADDRESS = ENVIRONMENT.address
 
 # ----------------------------------------------------------------------------------------------------------------- apps

@@ -132,6 +132,13 @@ def is_sealed(reader: Reader, context: str) -> bool:
     )
 
 
+def has_text(reader: Reader, context: str, name: str = CONTEXT) -> bool:
+    """Whether a text of this name is sealed under a context."""
+    table = vault_texts.c
+    asked = select(table.name).where(table.context == context, table.name == name)
+    return reader.connection.execute(asked).first() is not None
+
+
 def erase(writer: Writer, context: str) -> bool:
     """Remove a context's keys and all its texts, in the transaction of the ``context:erased`` entry.
 

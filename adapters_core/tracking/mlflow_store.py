@@ -26,7 +26,7 @@ from mlflow.entities import Metric, Param  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 
 _FLUSH_EVERY = 50
-_PARAMETER_LIMIT = 500
+PARAMETER_LIMIT = 500
 
 
 class MlflowTracker:
@@ -73,7 +73,7 @@ class MlflowTracker:
     def log_parameters(self, parameters: Mapping[str, str]) -> None:
         """Record what the run was started with (values are cut at MLflow's limit)."""
         client, run_id = self._open_run()
-        client.log_batch(run_id, params=[Param(k, str(v)[:_PARAMETER_LIMIT]) for k, v in sorted(parameters.items())])
+        client.log_batch(run_id, params=[Param(k, str(v)[:PARAMETER_LIMIT]) for k, v in sorted(parameters.items())])
 
     def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         """Record numbers of a step."""

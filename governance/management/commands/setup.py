@@ -11,7 +11,7 @@ from django.core.management import BaseCommand, CommandError, call_command
 from adapters_core.errors import RingiError
 from adapters_core.ledger import people_queries
 from adapters_core.ledger.migrating import migrate
-from adapters_core.ledger.signing import create_key
+from adapters_core.ledger.signing import create_key, write_secret
 from adapters_core.ledger.vault import create_master_key
 from governance.installation import installation, key_path
 from governance.policy.demo import DEMO_PEOPLE, DEMO_POLICIES, POLICIES
@@ -49,6 +49,8 @@ class Command(BaseCommand):
             create_key(key_path("ledger.key"))
         if not key_path("vault.key").exists():
             create_master_key(key_path("vault.key"))
+        if not key_path("core.token").exists():
+            write_secret(key_path("core.token"), secrets.token_hex(32).encode())
         migrate(installation().ledger)
 
     def _people(self, options: dict[str, Any]) -> None:

@@ -1,0 +1,97 @@
+"""The embedded core, the same app on Ray Serve, and vLLM: one set of calls."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from adapters_core.errors import EngineError, EngineRefusedError, UnknownAdapterError
+from governance.engines.calls import EngineCalls
+from governance.engines.engine import Address, Nats, Reading, Resident
+
+CORE_TOLERANCE = 0.005
+"""Nats. The same base and dtype; answers that share a batch differ by 1e-4, vLLM in float32 by 0.002."""
+
+
+class VllmEngine:
+    """An engine with run-time adapters."""
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        *,
+        token: str | None = None,
+        tolerance: Nats = CORE_TOLERANCE,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Name an engine; nothing is asked yet."""
+        self.name = name
+        self.tolerance = tolerance
+        self._calls = EngineCalls(url, token=token, transport=transport)
+        self._base: str | None = None
+
+    def residents(self) -> tuple[Resident, ...]:
+        """What it serves now."""
+        cards = self._calls.ask("GET", "/v1/models")
+        try:
+            found = tuple(
+                Resident(name=card["id"], root=card.get("root"), parent=card.get("parent"), digest=card.get("digest"))
+                for card in cards["data"]
+            )
+        except (KeyError, TypeError) as error:
+            raise EngineError(f"the engine {self.name} must list its models, it answered {cards!r:.200}") from error
+        self._base = next((one.name for one in found if one.parent is None), None)
+        return found
+
+    def load(self, name: str, path: Path | str, digest: str) -> None:
+        """Load an adapter; the same one under the same name again changes nothing."""
+        try:
+            self._calls.ask("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(path)})
+        except EngineRefusedError:
+            # vLLM refuses to load what it has; ours answers with success.
+            if not any(one.name == name and str(one.root) == str(path) for one in self.residents()):
+                raise
+
+    def unload(self, name: str) -> None:
+        """Take a name back."""
+        try:
+            self._calls.ask("POST", "/v1/unload_lora_adapter", {"lora_name": name})
+        except UnknownAdapterError:
+            return
+        except EngineRefusedError:
+            if any(one.name == name for one in self.residents()):
+                raise
+
+    def read_out(self, name: str | None, prompts: Sequence[str], *, top: int) -> Reading:
+        """Log-probabilities of the first token after each prompt."""
+        body = {
+            "model": name or self._base_name(),
+            "prompt": list(prompts),
+            "max_tokens": 1,
+            "temperature": 0,
+            "logprobs": top,
+        }
+        answer = self._calls.ask("POST", "/v1/completions", body)
+        try:
+            choices = sorted(answer["choices"], key=lambda choice: int(choice["index"]))
+            return tuple(choice["logprobs"]["top_logprobs"][0] for choice in choices)
+        except (KeyError, TypeError, IndexError) as error:
+            raise EngineError(f"the engine {self.name} must give log-probabilities: {answer!r:.200}") from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._calls.close()
+
+    def address(self, name: str | None, path: str, body: Mapping[str, Any]) -> Address:
+        """How to ask it."""
+        asked = {**body, "model": name or self._base_name()}
+        return Address(url=self._calls.url + path, headers=self._calls.headers, body=asked)
+
+    def _base_name(self) -> str:
+        if self._base is None:
+            self.residents()
+        if self._base is None:
+            raise EngineError(f"the engine {self.name} must serve a base, it lists none")
+        return self._base

@@ -1,0 +1,110 @@
+"""Messages to MLflow. The one module of this half that reaches it, loaded by the worker when the first one comes."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+
+from adapters_core.ledger import queries, slot_queries
+from adapters_core.ledger.records import Entry
+from governance import artifacts
+from governance.worker import projection
+from governance.worker.workplace import Workplace
+
+if TYPE_CHECKING:
+    from adapters_core.tracking.mlflow_registry import Registry
+
+PREVIOUS_LOOKED_AT = 20
+
+
+def put_adapter(at: Workplace, payload: Mapping[str, Any]) -> str:
+    """A run for an adapter. Raises as :meth:`Registry.put_adapter`, and where a file is missing or changed."""
+    entry = _entry(at, payload)
+    data = entry.data
+    files = {name: artifacts.read(digest) for name, digest in data["artifact"]["files"].items()}
+    run = registry(at.mlflow_url).put_adapter(
+        entry.subject.id,
+        name=data["name"],
+        tags={
+            "ringi.job_key": data["job_key"],
+            "ringi.base": data["base"],
+            "ringi.generator": data["generator"],
+            "ringi.entry": entry.leaf_hash,
+            "ringi.parent": data["parent"] or "",
+            "ringi.actor": entry.actor.id,
+        },
+        parameters={name: str(data[name]) for name in ("base_name", "tokens", "chunks", "device", "dtype", "threads")},
+        metrics={"norm_total": data["norm_total"], **{f"cost.{name}": cost for name, cost in data["cost"].items()}},
+        files=files,
+    )
+    return f"run {run}"
+
+
+def put_evaluation(at: Workplace, payload: Mapping[str, Any]) -> str:
+    """Metrics and report of an evaluation. Raises as :func:`put_adapter`."""
+    entry = _entry(at, payload)
+    data = entry.data
+    run = registry(at.mlflow_url).put_evaluation(
+        entry.subject.id,
+        evaluation=data["evaluation"],
+        metrics=dict(_numbers(data)),
+        report=artifacts.read(data["report_digest"]),
+        tags={f"ringi.report.{data['suite']}": data["report_digest"]},
+    )
+    return f"run {run}"
+
+
+def point(at: Workplace, payload: Mapping[str, Any]) -> str:
+    """The aliases of a slot, as the ledger has them now. Raises as :meth:`Registry.point`."""
+    champion, previous = pointers(at, payload["slot"])
+    registry(at.mlflow_url).point(payload["slot"], champion, previous)
+    return f"champion {champion}, previous {previous}"
+
+
+def delete(at: Workplace, payload: Mapping[str, Any]) -> str:
+    """The end of an adapter's run. Raises as :meth:`Registry.delete_adapter`."""
+    registry(at.mlflow_url).delete_adapter(payload["adapter"])
+    return "deleted"
+
+
+def pointers(at: Workplace, slot: str) -> tuple[str | None, str | None]:
+    """What a slot serves and what it served before, as the ledger has it: (champion, previous)."""
+    with at.ledger.read() as db:
+        current = slot_queries.slot(db, slot).adapter
+        rows = slot_queries.timeline(db, slot, limit=PREVIOUS_LOOKED_AT)
+    before = [row.adapter for row in rows if row.state == "succeeded" and row.adapter not in {None, current}]
+    return current, before[0] if before else None
+
+
+DELIVERIES: Mapping[str, Callable[[Workplace, Mapping[str, Any]], str]] = {
+    projection.ADAPTER: put_adapter,
+    projection.EVALUATION: put_evaluation,
+    projection.ALIAS: point,
+    projection.DELETION: delete,
+}
+
+
+@cache
+def registry(url: str) -> "Registry":
+    """The registry of a tracking server. MLflow's seconds of import are spent here."""
+    from adapters_core.tracking.mlflow_registry import Registry
+
+    local: Path | None = settings.VAR / "mlflow" if url.startswith("sqlite:") else None
+    return Registry(url, artifacts=local)
+
+
+def _entry(at: Workplace, payload: Mapping[str, Any]) -> Entry:
+    with at.ledger.read() as db:
+        return queries.entry(db, payload["seq"])
+
+
+def _numbers(data: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    suite = data["suite"]
+    for name in ("recovery", "retention"):
+        if data[name] is not None:
+            yield f"{suite}.{name}", data[name]["value"]
+    for method, metrics in data["scores"].items():
+        for metric, found in metrics.items():
+            yield f"{suite}.{method}.{metric}", found["value"]

@@ -1,0 +1,51 @@
+"""One job from its lease to its end."""
+
+import logging
+
+from adapters_core.errors import LeaseLostError, RingiError
+from adapters_core.ledger.job_queries import Job
+from adapters_core.ledger.jobs import fail_job, lease_job
+from governance.worker.evaluating import evaluate
+from governance.worker.generating import MAKERS
+from governance.worker.heartbeat import Heartbeat
+from governance.worker.workplace import Workplace, passes
+
+KINDS = (*MAKERS, "evaluate")
+LONGEST_PAUSE = 20.0
+_TRIES_OF_A_FAULT = 3
+_LOG = logging.getLogger("ringi.worker")
+
+
+def work_once(at: Workplace) -> bool:
+    """Do the job that is next; answers whether there was one."""
+    with at.ledger.write() as tx:
+        job = lease_job(tx, worker=at.name, kinds=KINDS, seconds=at.lease_seconds)
+    if job is None:
+        return False
+    try:
+        with Heartbeat(at.ledger, job, seconds=at.lease_seconds) as beat:
+            (evaluate if job.kind == "evaluate" else MAKERS[job.kind])(at, job, beat)
+    except LeaseLostError:
+        _LOG.info("job %s went to another worker", job.job)
+    except RingiError as error:
+        _give_back(at, job, f"{error.code}: {error}", pause=_pause(job) if passes(error) else None)
+    except Exception as error:  # noqa: BLE001  a fault of ours must not end the worker, nor lose the job
+        _LOG.exception("job %s failed in a way that was not foreseen", job.job)
+        again = _pause(job) if job.attempts < _TRIES_OF_A_FAULT else None
+        _give_back(at, job, f"{type(error).__name__} in {job.kind}", pause=again)
+    else:
+        _LOG.info("job %s %s done", job.job, job.kind)
+    return True
+
+
+def _give_back(at: Workplace, job: Job, error: str, *, pause: float | None) -> None:
+    _LOG.warning("job %s %s: %s", job.job, "waits" if pause else "failed", error)
+    try:
+        with at.ledger.write() as tx:
+            fail_job(tx, job, error=error, retry_in=pause)
+    except LeaseLostError:
+        _LOG.info("job %s went to another worker", job.job)
+
+
+def _pause(job: Job) -> float:
+    return float(min(LONGEST_PAUSE, 2.0 ** min(job.attempts - 1, 10)))

@@ -1,0 +1,104 @@
+"""The whole way over a tiny base: context, adapter, evaluation, request, approval, deployment, rollback."""
+
+import json
+
+from adapters_core.ledger import job_queries, queries, vault
+from adapters_core.ledger.records import Subject
+from governance import artifacts
+from governance.services.deploy import deploy
+from governance.services.kill_switch import kill_switch
+from governance.services.roll_back import roll_back
+from governance.worker.workplace import Workplace
+from tests.cast import MISAKI
+from tests.factories.cores import RunningCore
+from tests.factories.installations import Place
+from tests.factories.works import FERRY, SLOT, TEA, approved, carry_out, evaluated, generated, slot_row
+
+
+def test_an_adapter_is_recorded_with_everything_that_its_manifest_states(
+    place: Place, at: Workplace, core: RunningCore
+) -> None:
+    digest = generated(place, at)
+
+    with place.ledger.read() as db:
+        entry = queries.history(db, Subject(kind="adapter", id=digest))[0]
+    manifest = json.loads(artifacts.read(entry.data["artifact"]["files"]["manifest.json"]))
+    assert manifest["digest"] == digest
+    assert entry.data["base"] == core.core.base.digest
+    assert entry.data["generator"] == core.core.generator_digest
+    assert set(entry.data["norms"]) == set(manifest["identity"]["norms"])
+    assert entry.data["contexts"][0]["chunk_commitments"] == [
+        one["commitment"] for one in manifest["identity"]["added"]
+    ]
+    assert "torch" in entry.data["versions"]
+    assert entry.actor.kind == "person"
+    assert "ferry leaves" not in entry.body.lower()
+
+
+def test_an_evaluation_measures_every_baseline_and_keeps_its_texts_in_the_vault(place: Place, at: Workplace) -> None:
+    generated(place, at, TEA)
+    digest = evaluated(place, at)
+
+    with place.ledger.read() as db:
+        entry = queries.history(db, Subject(kind="adapter", id=digest))[-1]
+        context = queries.history(db, Subject(kind="adapter", id=digest))[0].data["contexts"][0]["id"]
+        texts = json.loads(vault.open_text(db, at.master, context, f"evaluation:{entry.data['evaluation']}"))
+    assert set(entry.data["scores"]) == {"none", "prompt", "adapter", "wrong"}
+    assert entry.data["scores"]["adapter"]["nll"]["n"] == 2
+    assert 0 < entry.data["retention"]["value"] < 2
+    assert len(entry.data["canary"]["adapter"]) == len(entry.data["canary"]["base"]) > 0
+    assert {gate["policy"] for gate in entry.data["gates"]} == {"lenient", "standard", "strict"}
+    assert {one["id"]: set(one["said"]) for one in texts}.popitem()[1] == {"none", "prompt", "adapter", "wrong"}
+    report = artifacts.read(entry.data["report_digest"]).decode()
+    assert "ferry" not in report.lower()
+    assert "upper deck" not in entry.body
+
+
+def test_what_is_approved_is_deployed_replaced_rolled_back_and_stopped(place: Place, at: Workplace) -> None:
+    first, second = approved(place, at), approved(place, at, TEA)
+    misaki = place.actor(MISAKI)
+
+    for digest, seen in ((first, None), (second, first)):
+        deploy(misaki, slot=SLOT, adapter=digest, seen=seen, reason="Go")
+        carry_out(at)
+        assert slot_row(place).adapter == digest
+    roll_back(misaki, slot=SLOT, adapter=first, seen=second, reason="Wrong prices")
+    carry_out(at)
+    assert slot_row(place).adapter == first
+    kill_switch(misaki, slot=SLOT, seen=first, reason="Stop everything")
+    carry_out(at)
+
+    assert slot_row(place).adapter is None
+    with place.ledger.read() as db:
+        ends = queries.history_about(db, Subject(kind="slot", id=SLOT))
+    succeeded = [entry.data for entry in ends if entry.event == "deployment:succeeded"]
+    assert [data["loaded_name"] for data in succeeded] == [
+        f"{SLOT}-{first[:16]}",
+        f"{SLOT}-{second[:16]}",
+        f"{SLOT}-{first[:16]}",
+        None,
+    ]
+    assert succeeded[0]["read_back"]["digest"] == first
+    assert succeeded[0]["canary"]["passed"]
+
+
+def test_a_job_is_not_lost_while_the_core_is_down(place: Place, at: Workplace, core: RunningCore) -> None:
+    from governance.services.generate import generate
+    from governance.services.submit_context import submit_context
+    from governance.worker.working import work_once
+    from tests.cast import HANAKO
+
+    context = submit_context(place.actor(HANAKO), title="Ferry", text=FERRY)
+    job = generate(place.actor(HANAKO), context=context)
+    core.stop()
+    assert work_once(at)
+    with place.ledger.read() as db:
+        waiting = job_queries.job(db, job.job)
+    assert waiting.state == "queued"
+    assert "engine" in (waiting.error or "")
+
+    core.start()
+    place.clock.forward(minutes=1)
+    assert work_once(at)
+    with place.ledger.read() as db:
+        assert job_queries.job(db, job.job).state == "done"
