@@ -32,6 +32,7 @@ from adapters_core.from_json import build
 from adapters_core.manifest import Manifest
 from adapters_core.modeling.adapter import Adapter
 from adapters_core.modeling.digests import tensor_bytes
+from adapters_core.modeling.finite import all_finite
 from adapters_core.modeling.lora import Pairs
 from adapters_core.modeling.state import ChunkEntry, ChunkState, State
 from adapters_core.storage import atomic_folder
@@ -159,7 +160,7 @@ def read_adapter(folder: Path) -> Adapter:
     except (SafetensorError, ValueError, KeyError) as error:  # the bytes are as the manifest says: it was made so
         raise IntegrityError(f"{folder / WEIGHTS} is not a whole safetensors file: {error}") from error
     for module, pair in pairs.items():
-        if not bool(torch.isfinite(pair.a_RI).all() & torch.isfinite(pair.b_OR).all()):
+        if not (all_finite(pair.a_RI) and all_finite(pair.b_OR)):
             raise NumericalError(f"{folder}: {module} must be finite, it holds NaN or infinite values")
     return Adapter(pairs=pairs, manifest=manifest)
 

@@ -26,6 +26,7 @@ from torch import Tensor
 from adapters_core.config import GeneratorConfig
 from adapters_core.errors import InputError, IntegrityError, RingiError
 from adapters_core.modeling.base_model import BaseModel
+from adapters_core.modeling.finite import all_finite
 from adapters_core.modeling.generator import Generator
 from adapters_core.modeling.lora import Pairs, applied
 from adapters_core.modeling.state import ChunkState, State
@@ -155,7 +156,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not isinstance(description, dict):
         raise IntegrityError(f"{path.name} must be a JSON object, got {type(description).__name__}")
     for name, tensor in tensors.items():
-        if not bool(torch.isfinite(tensor).all()):
+        if not all_finite(tensor):
             raise IntegrityError(f"{beside.name}: {name} must be finite, it holds NaN or infinite values")
     return description, tensors
 

@@ -20,6 +20,7 @@ from adapters_core.errors import InputError, IntegrityError, MismatchError, Nume
 from adapters_core.export.gguf_layout import GgufLayout, gguf_layout, gguf_name
 from adapters_core.export.peft_format import uniform_rank
 from adapters_core.modeling.base_model import BaseModel
+from adapters_core.modeling.finite import all_finite
 from adapters_core.modeling.lora import Pair, Pairs
 from adapters_core.storage import atomic_file
 
@@ -56,7 +57,7 @@ def to_gguf_arrays(pairs: Pairs, layout: GgufLayout, *, dtype: torch.dtype = tor
     arrays = {}
     for path, pair in sorted(pairs.items()):
         name, wide = gguf_name(layout, path), pair.padded(rank).to(dtype=dtype, device=torch.device("cpu"))
-        if not bool(torch.isfinite(wide.a_RI).all() and torch.isfinite(wide.b_OR).all()):
+        if not (all_finite(wide.a_RI) and all_finite(wide.b_OR)):
             raise NumericalError(f"the factors of {path} must be finite in {dtype}")
         b_OR = wide.b_OR[layout.rows[path]] if path in layout.rows else wide.b_OR
         arrays[name + _SUFFIXES["A"]] = _to_array(wide.a_RI)

@@ -16,6 +16,7 @@ from torch import Tensor
 from adapters_core.errors import InputError, MismatchError, NumericalError
 from adapters_core.export.decoder import decoder_linears
 from adapters_core.modeling.base_model import BaseModel
+from adapters_core.modeling.finite import all_finite
 from adapters_core.modeling.lora import Pair, Pairs
 from adapters_core.storage import atomic_folder
 
@@ -77,7 +78,7 @@ def _merged(path: str, pair: Pair, weight_OI: Tensor, dtype: torch.dtype) -> Ten
     if shape != tuple(weight_OI.shape):
         raise MismatchError(f"{path} takes a delta of {tuple(weight_OI.shape)}, got {shape}")
     merged_OI = torch.addmm(weight_OI.float(), fitted.b_OR, fitted.a_RI).to(dtype)
-    if not bool(torch.isfinite(merged_OI).all()):
+    if not all_finite(merged_OI):
         raise NumericalError(f"the merged weight of {path} must be finite in {dtype}")
     return merged_OI
 

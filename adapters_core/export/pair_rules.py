@@ -13,6 +13,7 @@ from adapters_core.errors import IntegrityError
 from adapters_core.export.decoder import decoder_linears
 from adapters_core.export.peft_format import DTYPES, split_key
 from adapters_core.modeling.base_model import BaseModel
+from adapters_core.modeling.finite import all_finite
 from adapters_core.modeling.lora import Pair, Pairs, delta_norms
 
 NORM_LIMIT = 4.0
@@ -123,7 +124,7 @@ def _value_reason(path: str, pair: Pair) -> str | None:
     factors = (pair.a_RI, pair.b_OR)
     if odd := [tensor.dtype for tensor in factors if tensor.dtype not in DTYPES]:
         return f"{path} must be one of {[str(d) for d in DTYPES]}, got {odd}"
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in factors):
+    if not all(all_finite(tensor) for tensor in factors):
         return f"{path} must be finite, it holds NaN or infinite values"
     if (largest := max(float(tensor.detach().abs().max()) for tensor in factors)) > _FLOAT16_MAX:
         return f"{path} must stay finite in float16, it holds {largest:.4g}"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from adapters_core.errors import InputError, IntegrityError, NumericalError
+from adapters_core.modeling.finite import all_finite
 from adapters_core.modeling.lora import Pair, Pairs, export_rank
 
 PREFIX = "base_model.model."
@@ -111,7 +112,7 @@ def uniform_rank(pairs: Pairs) -> int:
 
 def _stored(tensor: Tensor, dtype: torch.dtype, path: str) -> Tensor:
     stored = tensor.detach().to("cpu", dtype).contiguous()
-    if not bool(torch.isfinite(stored).all()):
+    if not all_finite(stored):
         raise NumericalError(f"the factors of {path} must be finite in {dtype}")
     return stored
 

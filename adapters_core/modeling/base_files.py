@@ -17,6 +17,7 @@ from adapters_core.base_conversion import split_digits_as_llama_cpp_does
 from adapters_core.canonical import file_sha256
 from adapters_core.errors import InputError, IntegrityError, NumericalError, UnsupportedModelError
 from adapters_core.modeling.digests import digest_tensors
+from adapters_core.modeling.finite import all_finite
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -58,15 +59,6 @@ def read_base(source: str | Path, *, dtype: torch.dtype, revision: str | None) -
         return _read_folder(path, source=path.resolve().name, dtype=dtype, revision=revision)
     folder = _fetch_from_hub(str(source), revision)
     return _read_folder(folder, source=str(source), dtype=dtype, revision=revision)
-
-
-def all_finite(tensor: torch.Tensor) -> bool:
-    """Whether no value of a tensor of floats is NaN or infinite.
-
-    One such value makes the sum NaN or infinite, whatever the others are, and a sum makes no copy: values are looked at
-    one by one only where the sum is not finite, which may be mere overflow.
-    """
-    return bool(torch.isfinite(tensor.sum(dtype=torch.float32))) or bool(torch.isfinite(tensor).all())
 
 
 def _read_folder(folder: Path, *, source: str, dtype: torch.dtype, revision: str | None) -> BaseFiles:

@@ -25,6 +25,7 @@ from adapters_core.config import GeneratorConfig
 from adapters_core.errors import MismatchError, NumericalError, UnsupportedModelError
 from adapters_core.modeling.base_model import BaseModel, Site
 from adapters_core.modeling.digests import digest_tensors
+from adapters_core.modeling.finite import all_finite
 from adapters_core.modeling.lora import Pair
 from adapters_core.modeling.polar import PolarFactor, truncated_polar
 
@@ -144,7 +145,7 @@ class Generator(nn.Module):
         for target, members in self.groups.items():
             a_nRI = factor.u_KR[members].mT @ self.input_nKI[target].float()
             b_nOR = self.config.scale * (self.output_nOV[target].float() @ factor.v_VR[members])
-            if not (bool(torch.isfinite(a_nRI).all()) and bool(torch.isfinite(b_nOR).all())):
+            if not (all_finite(a_nRI) and all_finite(b_nOR)):
                 raise NumericalError(f"the pairs of {target!r} must be finite: the generator's weights are damaged")
             for row, index in enumerate(members):
                 pairs[self.sites[index].path] = Pair(a_RI=a_nRI[row], b_OR=b_nOR[row])
@@ -210,7 +211,7 @@ class Generator(nn.Module):
         for name, target in wanted.items():
             if tensors[name].shape != target.shape:
                 raise MismatchError(f"{name} must have shape {tuple(target.shape)}, got {tuple(tensors[name].shape)}")
-            if not bool(torch.isfinite(tensors[name]).all()):
+            if not all_finite(tensors[name]):
                 raise NumericalError(f"{name} must be finite, it holds NaN or infinite values")
         for name, target in wanted.items():
             target.copy_(tensors[name])

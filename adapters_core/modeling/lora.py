@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from adapters_core.errors import InputError, MismatchError, NumericalError
 from adapters_core.modeling.base_model import BaseModel
+from adapters_core.modeling.finite import all_finite
 from adapters_core.modeling.hooks import Hook, hooked_after
 
 EXPORT_RANKS = (8, 16, 32, 64, 128, 256)
@@ -247,7 +248,7 @@ def _linear(base: BaseModel, path: str, pair: Pair) -> nn.Linear:
 
 def _core_svd(pair: Pair) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]:
     """QR factors of B and of A^T, and the SVD of the small core between them, in float64."""
-    if not (bool(torch.isfinite(pair.a_RI).all()) and bool(torch.isfinite(pair.b_OR).all())):
+    if not (all_finite(pair.a_RI) and all_finite(pair.b_OR)):
         raise NumericalError("the factors of a pair must be finite, they hold NaN or infinite values")
     qb_OR, rb_RR = torch.linalg.qr(pair.b_OR.double())
     qa_IR, ra_RR = torch.linalg.qr(pair.a_RI.double().mT)

@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from adapters_core.errors import NumericalError
+from adapters_core.modeling.finite import all_finite
 
 
 class PolarFactor(NamedTuple):
@@ -110,7 +111,7 @@ def _leading(state_KV: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _require_finite(state_KV: Tensor) -> None:
-    if not bool(torch.isfinite(state_KV).all()):
+    if not all_finite(state_KV):
         raise NumericalError("the state must be finite, it holds NaN or infinite values")
 
 

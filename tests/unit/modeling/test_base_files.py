@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from adapters_core.errors import InputError, IntegrityError, NumericalError, UnsupportedModelError
-from adapters_core.modeling.base_files import all_finite
 from adapters_core.modeling.base_model import BaseModel, load_base
+from adapters_core.modeling.finite import all_finite
 from tests.random_adapter import logits
 from tests.tiny_gguf import write_gguf
 from tests.tiny_model import ARCHITECTURES, tiny_base
