@@ -16,7 +16,7 @@ ENVIRONMENT = read_environment(os.environ, root=BASE_DIR)
 DEBUG = ENVIRONMENT.debug
 SECRET_KEY = ENVIRONMENT.secret_key
 ALLOWED_HOSTS = list(ENVIRONMENT.allowed_hosts)
-ROOT_URLCONF = "governance.urls"
+ROOT_URLCONF = "governance.urls.root"
 WSGI_APPLICATION = "governance.wsgi.application"
 ASGI_APPLICATION = "governance.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

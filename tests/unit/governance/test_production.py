@@ -66,7 +66,7 @@ print(json.dumps([reverse("openid_connect_login", args=["sign-on"]), forms]))
 
 def test_the_web_process_starts_without_torch_mlflow_and_ray(tmp_path: Path) -> None:
     script = """
-import sys, governance.urls, governance.wsgi
+import sys, governance.urls.root, governance.wsgi
 print(json.dumps(sorted({"torch", "mlflow", "ray", "transformers"} & sys.modules.keys())))
 """
     done = run(tmp_path, script, RINGI_DEBUG="1")

@@ -12,6 +12,11 @@ urlpatterns = [
     # A mail address is who one is here: only an administrator changes it. These stand before allauth's pages.
     path("accounts/email/", account.mail_address, name="account_email"),
     path("accounts/", include("allauth.urls")),
+    path("", include("governance.urls.adapters")),
+    path("", include("governance.urls.approvals")),
+    path("", include("governance.urls.operation")),
+    path("", include("governance.urls.assurance")),
+    path("", include("governance.urls.comparison")),
 ]
 
 handler400 = errors.bad_request
