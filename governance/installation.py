@@ -1,9 +1,12 @@
 """This installation's ledger and keys: opened once per process, where the settings say."""
 
 import sysconfig
+from asyncio import AbstractEventLoop
 from functools import cached_property
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
+import httpx
 from django.apps import apps
 from django.conf import settings
 
@@ -47,6 +50,11 @@ class Installation:
     def engines(self) -> Engines:
         """The serving engines."""
         return configured_engines(self.core_token)
+
+    @cached_property
+    def connections(self) -> WeakKeyDictionary[AbstractEventLoop, httpx.AsyncClient]:
+        """Connections of the gateway to engines, by the event loop that they belong to."""
+        return WeakKeyDictionary()
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -242,5 +242,5 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     # A page that is not found or not allowed is an answer, no incident; the ledger records what was refused.
-    "loggers": {"django.request": {"level": "ERROR"}, "alembic": {"level": "WARNING"}},
+    "loggers": {"django.request": {"level": "ERROR"}, "alembic": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
 }

@@ -6,8 +6,8 @@ from typing import Literal
 
 Role = Literal["engineer", "reviewer", "manager", "admin", "auditor"]
 ROLES: tuple[Role, ...] = ("engineer", "reviewer", "manager", "admin", "auditor")
-SCOPES = ("generate", "evaluate", "read")
-"""What a service token may be allowed."""
+SCOPES = ("generate", "evaluate", "read", "infer")
+"""What a service token may be allowed; ``infer``: ask what slots serve, through the gateway."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from governance.views import account, errors, health, inbox, preferences
 
 urlpatterns = [
     path("", inbox.show, name="inbox"),
+    path("v1/", include("governance.gateway.urls")),
     path("healthz", health.healthz, name="healthz"),
     path("language", preferences.set_language, name="set-language"),
     path("time-zone", preferences.set_time_zone, name="set-time-zone"),
