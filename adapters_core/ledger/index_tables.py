@@ -87,6 +87,7 @@ index_adapters = Table(
     Column("approved", NAME),
     Column("last_seq", BIG, nullable=False),
     Column("last_time", TIME, nullable=False),
+    Index("ix_index_adapters_search", "seq", "search"),
     Index("ix_index_adapters_state", "state", "seq"),
     Index("ix_index_adapters_base", "base", "seq"),
     Index("ix_index_adapters_actor", "actor", "seq"),
@@ -105,4 +106,5 @@ index_adapter_contexts = Table(
     Column("seq", BIG, nullable=False),
     PrimaryKeyConstraint("context", "adapter"),
     Index("ix_index_adapter_contexts_adapter", "adapter"),
+    Index("ix_index_adapter_contexts_seq", "context", "seq"),
 )

@@ -15,6 +15,8 @@ from adapters_core.ledger.transactions import Reader
 
 PAGE = 50
 BATCH = 1_000
+BEYOND = 2**62
+"""More than any ledger has entries."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,11 +114,19 @@ def _where(asked: Select[Any], wanted: EntryFilter) -> Select[Any]:
         asked = asked.where(table.event.in_(wanted.events))
     if wanted.actor:
         asked = asked.where(table.actor == wanted.actor)
+    # Time never goes back along the chain: bounds in time are bounds in seq, and the page is read in its own order.
     if wanted.since:
-        asked = asked.where(table.time >= time_text(wanted.since))
+        asked = asked.where(table.seq >= _first_at(wanted.since))
     if wanted.until:
-        asked = asked.where(table.time < time_text(wanted.until))
+        asked = asked.where(table.seq < _first_at(wanted.until))
     return asked
+
+
+def _first_at(moment: datetime) -> Any:  # noqa: ANN401  # an SQL expression
+    """The first entry at a moment or later; beyond the last one where there is none."""
+    table = index_entries.alias("bound").c
+    first = select(table.seq).where(table.time >= time_text(moment)).order_by(table.time, table.seq).limit(1)
+    return func.coalesce(first.scalar_subquery(), BEYOND)
 
 
 def _entries(reader: Reader, seqs: Sequence[int]) -> tuple[Entry, ...]:

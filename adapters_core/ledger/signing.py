@@ -114,16 +114,13 @@ def public_from_json(stated: Mapping[str, Any]) -> VerifyingKey:
     Raises:
         IntegrityError: it is not the JSON of a public key.
     """
-    try:
-        fields = dict(stated)
-        named = fields.pop("keyid")
-        key = SSlibKey.from_dict(named, fields)
-        pem = key.keyval["public"].encode()
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise IntegrityError(f"this must be a public key, got {str(stated)[:80]}: {error}") from error
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    computed: SSlibKey = SSlibKey.from_crypto(load_pem_public_key(pem))
+    try:
+        named, raw = stated["keyid"], bytes.fromhex(stated["keyval"]["public"])
+        computed: SSlibKey = SSlibKey.from_crypto(Ed25519PublicKey.from_public_bytes(raw))
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(f"this must be an Ed25519 public key, got {str(stated)[:80]}: {error}") from error
     if computed.keyid != named:
         raise IntegrityError(f"a public key must bear its own id {computed.keyid}, got {named}")
     return VerifyingKey(key=computed)
