@@ -9,7 +9,16 @@ from django.middleware.locale import LocaleMiddleware
 from django.utils import timezone, translation
 from django.utils.cache import add_never_cache_headers
 
-from adapters_core.errors import AccessError, BusyError, InputError, RingiError
+from adapters_core.errors import (
+    AccessError,
+    BusyError,
+    ErasedError,
+    IllegalTransitionError,
+    InputError,
+    RingiError,
+    UnknownAdapterError,
+    UnknownSubjectError,
+)
 from governance import zones
 from governance.views import errors
 
@@ -66,16 +75,17 @@ class ErrorPagesMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """The page for an error that we know; None leaves the others to Django."""
-        match exception:
-            case Http404():
-                return errors.page_not_found(request, exception)
-            case PermissionDenied() | AccessError():
-                return errors.permission_denied(request, exception)
-            case SuspiciousOperation() | InputError():
-                return errors.bad_request(request, exception)
-            case BusyError():
-                return errors.unavailable(request, exception)
-            case RingiError():
-                return errors.server_error(request, exception)
-            case _:
-                return None
+        answer = next((page for kinds, page in _PAGES if isinstance(exception, kinds)), None)
+        return answer(request, exception) if answer else None
+
+
+_PAGES: tuple[tuple[tuple[type[Exception], ...], Callable[[HttpRequest, Exception], HttpResponse]], ...] = (
+    ((Http404, UnknownSubjectError, UnknownAdapterError), errors.page_not_found),
+    ((ErasedError,), errors.gone),
+    ((IllegalTransitionError,), errors.conflict),
+    ((PermissionDenied, AccessError), errors.permission_denied),
+    ((SuspiciousOperation, InputError), errors.bad_request),
+    ((BusyError,), errors.unavailable),
+    ((RingiError,), errors.server_error),
+)
+"""The first that an error is one of: what is special stands before what is general."""

@@ -9,7 +9,11 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from adapters_core.errors import RingiError
 from governance import zones
+from governance.actors import actor_of, with_roles
+from governance.installation import installation
+from governance.policy.actors import Actor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,15 +62,26 @@ SECTIONS = (
 
 def page(request: HttpRequest) -> dict[str, object]:
     """The context processor of every template."""
+    signed_in = bool(getattr(request, "user", None) and request.user.is_authenticated)
+    actor = _actor(request) if signed_in else None
     return {
-        "sections": navigation(request.path)
-        if getattr(request, "user", None) and request.user.is_authenticated
-        else (),
+        "sections": navigation(request.path) if signed_in else (),
+        "actor": actor,
         "languages": settings.LANGUAGES,
         "time_zones": zones.OFFERED,
         "time_zone": timezone.get_current_timezone_name(),
         "demo": settings.DEBUG,
     }
+
+
+def _actor(request: HttpRequest) -> Actor | None:
+    """Who is signed in, with their roles; None where the ledger cannot say, for the page that tells of that too."""
+    actor = actor_of(request)
+    try:
+        with installation().ledger.read() as reader:
+            return with_roles(reader, actor)
+    except RingiError:
+        return None
 
 
 def navigation(path: str) -> tuple[Section, ...]:

@@ -8,7 +8,7 @@ from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from governance.policy.words import ROLE_NAMES
+from governance.policy.words import ACTION_NAMES, EVENT_NAMES, MEANING_NAMES, ROLE_NAMES, STATE_NAMES
 
 register = template.Library()
 SHORT = 12
@@ -58,3 +58,27 @@ def figure(value: float | None) -> str:
 def role_name(role: str) -> str:
     """The name of a role in the person's language."""
     return str(ROLE_NAMES.get(role, role))
+
+
+@register.filter
+def state_name(state: str) -> str:
+    """The name of a state in the person's language."""
+    return str(STATE_NAMES.get(state, state))
+
+
+@register.filter
+def action_name(action: str) -> str:
+    """The name of an action in the person's language."""
+    return str(ACTION_NAMES.get(action, action))
+
+
+@register.filter
+def meaning_name(meaning: str) -> str:
+    """What a signature means, in the person's language."""
+    return str(MEANING_NAMES.get(meaning, meaning))
+
+
+@register.filter
+def event_name(event: str) -> str:
+    """What an entry of the ledger tells, in the person's language."""
+    return str(EVENT_NAMES.get(event, event))

@@ -44,6 +44,24 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
     return _page(request, 404, title, text, "")
 
 
+def gone(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """410: the text was erased."""
+    title = _("This text was erased")
+    text = _(
+        "Its record stays in the ledger: who erased it, when, and on what legal basis. The text itself is gone for good."
+    )
+    return _page(request, 410, title, text, "")
+
+
+def conflict(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """409: it has changed since the person looked at it."""
+    title = _("This has changed in the meantime")
+    text = _(
+        "Nothing was changed, and the attempt was recorded. Go back, reload the page, look at what holds now, and decide again."
+    )
+    return _page(request, 409, title, text, _said(exception))
+
+
 def unavailable(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """503: a part of the system is busy or down."""
     title, text = (
