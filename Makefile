@@ -17,6 +17,7 @@ TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)",$$/\1/p' pyproject.toml)
 # A stamp carries the checksum of pyproject.toml: what is installed is exactly what it asks for, and asking twice is free.
 KEY := $(shell cksum < pyproject.toml | tr ' ' '-')
 FOR_RUN := $(VENV)/installed-run-$(KEY)
+FOR_WEB := $(VENV)/installed-web-$(KEY)
 FOR_TEST := $(VENV)/installed-test-$(KEY)
 SOURCES := $(wildcard adapters_core governance manage.py migrations tests benchmarks)
 
@@ -25,7 +26,11 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: run
-run: fetch-base ## generate adapters for the documents in examples/ and show what they change
+run: fetch-base $(FOR_WEB) ## start the whole product on this machine, filled with the examples, and print its address
+	@$(BIN)/python manage.py run $(ARGS)
+
+.PHONY: demo
+demo: fetch-base ## generate adapters for the documents in examples/ and show in a table what they change
 	@$(BIN)/python -m adapters_core demo $(ARGS)
 
 .PHONY: test
@@ -76,6 +81,11 @@ $(FOR_RUN): | $(BIN)/python
 	@$(PIP) $(TORCH)
 	@$(PIP) --editable .
 	@rm -f $(VENV)/installed-run-* && touch $@
+
+$(FOR_WEB): $(FOR_RUN)
+	@echo "installing the web half into $(VENV)"
+	@$(PIP) --editable '.[web]'
+	@rm -f $(VENV)/installed-web-* && touch $@
 
 $(FOR_TEST): $(FOR_RUN)
 	@echo "installing what the tests need into $(VENV)"

@@ -22,6 +22,14 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on")
     serve.add_argument("--port", type=int, default=8600, help="port to listen on; 0 takes a free one")
     serve.add_argument("--store", type=Path, default=Path("var/store"), help="folder of the adapters and sessions")
+    serve.add_argument(
+        "--adapters",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder besides the store from which adapters may be loaded; may be given again",
+    )
     serve.add_argument("--insecure-loopback", action="store_true", help="no token needed, from this machine only")
     serve.add_argument("--ray", action="store_true", help="run on Ray Serve")
     serve.add_argument("--replicas", type=positive, default=1, help="with --ray; a GPU each where there are GPUs")
@@ -38,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
     from adapters_core.cli.output import notes
     from adapters_core.service.settings import ServiceSettings, read_token
 
-    settings = ServiceSettings(store=args.store.resolve(), token=read_token(os.environ))
+    roots = tuple(folder.resolve() for folder in args.adapters)
+    settings = ServiceSettings(store=args.store.resolve(), token=read_token(os.environ), adapter_roots=roots)
 
     def announce(url: str) -> None:
         notes.print(f"serving at {url} (GET /ready, /metrics); Ctrl-C drains and stops")

@@ -109,6 +109,16 @@ class Registry:
                 alias: client.get_model_version(slot, version).tags.get(TAG, "") for alias, version in aliases.items()
             }
 
+    def runs(self) -> tuple[str, ...]:
+        """The adapters that have a run.
+
+        Raises:
+            EngineError: MLflow does not answer.
+        """
+        with _errors(self._uri):
+            client, experiment = self._client()
+            return tuple(run.data.tags[TAG] for run in client.search_runs([experiment]) if TAG in run.data.tags)
+
     def delete_adapter(self, adapter: str) -> None:
         """Delete an adapter's run with its files.
 

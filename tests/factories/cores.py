@@ -21,6 +21,7 @@ class RunningCore:
 
     def __init__(self, store: Path, *, adapters: Path, core: GenerationCore | None = None) -> None:
         self.core = core or tiny_core()
+        self.store = store
         self._settings = tiny_settings(store, adapter_roots=(adapters,), drain_seconds=1.0)
         listening = bind("127.0.0.1", 0)
         self.port: int = listening.getsockname()[1]
