@@ -31,18 +31,6 @@ class Recipe:
         return replace(self, settings=replace(self.settings, **given))  # type: ignore[arg-type]  # checked by it
 
 
-def _text_and_questions(question: float, unrelated: float) -> Mapping[str, Objective]:
-    text = (1.0 - question - unrelated) / 2
-    return MappingProxyType(
-        {
-            "reconstruction": Objective(share=text),
-            "completion": Objective(share=text),
-            "question": Objective(share=question, cross_entropy=1.0, distillation=0.0),
-            "unrelated": Objective(share=unrelated, cross_entropy=0.0, distillation=1.0),
-        }
-    )
-
-
 _TEXT_ONLY = MappingProxyType(
     {
         "reconstruction": Objective(share=0.45),
@@ -50,6 +38,29 @@ _TEXT_ONLY = MappingProxyType(
         "unrelated": Objective(share=0.1, cross_entropy=0.0, distillation=1.0),
     }
 )
+
+
+def _contexts_and_questions(*, reconstruction: float, completion: float, unrelated: float) -> Mapping[str, Objective]:
+    return MappingProxyType(
+        {
+            "reconstruction": Objective(share=reconstruction),
+            "completion": Objective(share=completion),
+            "question": Objective(share=1.0 - reconstruction - completion - unrelated),
+            "unrelated": Objective(share=unrelated, cross_entropy=0.0, distillation=1.0),
+        }
+    )
+
+
+_SMOLLM2 = GeneratorConfig(
+    target_modules=("down_proj",),
+    layers=tuple(range(18, 30)),
+    key_size=256,
+    value_size=256,
+    rank=256,
+    chunk_tokens=512,
+    value_shift=1,
+)
+"""The memory of the upper layers: 20 MB in bf16, and gradients stop at layer 18 (docs/training.md has the evidence)."""
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
@@ -76,23 +87,19 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             ),
             Recipe(
                 name="smollm2-cpu",
-                summary="SmolLM2-135M on two cores in bf16, hours, resumable day by day",
-                config=GeneratorConfig(target_modules=("o_proj",), chunk_tokens=512),
+                summary="SmolLM2-135M on one or two cores in bf16, hours, resumable day by day",
+                config=_SMOLLM2,
                 settings=TrainingSettings(
-                    objectives=MappingProxyType(
-                        {
-                            "reconstruction": Objective(share=0.5),
-                            "question": Objective(share=0.35),
-                            "unrelated": Objective(share=0.15, cross_entropy=0.0, distillation=1.0),
-                        }
-                    ),
-                    learning_rate=2e-3,
+                    objectives=_contexts_and_questions(reconstruction=0.2, completion=0.1, unrelated=0.15),
+                    start_tokens=60_000,
+                    learning_rate=1e-3,
+                    warmup_steps=10,
                     batch_rows=8,
-                    context_tokens=(64,),
+                    context_tokens=(128, 256, 384),
                     target_tokens=64,
-                    question_context_tokens=256,
+                    question_context_tokens=512,
                     max_steps=20_000,
-                    validate_every=200,
+                    validate_every=100,
                     validation_rows=16,
                     time_limit_s=3 * 3600.0,
                     dtype="bfloat16",
@@ -101,9 +108,10 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             Recipe(
                 name="smollm2-h200",
                 summary="SmolLM2-135M on one H200 in bf16, 20 minutes, about 200 M tokens",
-                config=GeneratorConfig(target_modules=("o_proj",), chunk_tokens=512),
+                config=_SMOLLM2,
                 settings=TrainingSettings(
-                    objectives=_text_and_questions(question=0.4, unrelated=0.1),
+                    objectives=_contexts_and_questions(reconstruction=0.25, completion=0.15, unrelated=0.1),
+                    start_tokens=200_000,
                     learning_rate=1e-3,
                     warmup_steps=100,
                     batch_rows=128,
@@ -125,7 +133,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                     target_modules=("o_proj",), key_size=1024, value_size=1024, rank=128, alpha=64.0, chunk_tokens=1024
                 ),
                 settings=TrainingSettings(
-                    objectives=_text_and_questions(question=0.3, unrelated=0.1),
+                    objectives=_contexts_and_questions(reconstruction=0.3, completion=0.3, unrelated=0.1),
                     learning_rate=1e-4,
                     warmup_steps=100,
                     batch_rows=2,
@@ -141,7 +149,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             Recipe(
                 name="domain",
                 summary="fine-tune a shipped generator on a few documents of one domain, minutes",
-                config=GeneratorConfig(target_modules=("o_proj",), chunk_tokens=512),
+                config=_SMOLLM2,
                 settings=TrainingSettings(
                     objectives=_TEXT_ONLY,
                     learning_rate=2e-4,

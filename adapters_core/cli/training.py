@@ -71,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
         learning_rate=args.learning_rate,
         seed=args.seed,
     )
+    if args.start_from:
+        chosen = chosen.with_changes(start_tokens=0)  # what it was trained to stays
     args.dtype = args.dtype or chosen.settings.dtype
     passages = list(_passages(args.corpus, args.documents))
     if _is_main_process():

@@ -21,6 +21,7 @@ from adapters_core.modeling.base_model import BaseModel
 from adapters_core.modeling.generator import Generator
 from adapters_core.training import metrics_file
 from adapters_core.training.checkpoint import Progress, latest_checkpoint, load_checkpoint, save_checkpoint
+from adapters_core.training.initialisation import initialise
 from adapters_core.training.losses import AdaptedLoss, LossParts
 from adapters_core.training.rows import RowSource
 from adapters_core.training.settings import TrainingSettings
@@ -68,6 +69,8 @@ class TrainingRun:
         progress = Progress()
         if newest := latest_checkpoint(self.folder):
             progress = load_checkpoint(newest, self.generator, optimizer)
+        elif self.settings.start_tokens:
+            initialise(self.base, self.generator, self.rows.start_texts(self.settings.start_tokens))
         if accelerator.is_main_process:  # a run that was killed had gone on from its last checkpoint
             metrics_file.keep_until(self.folder / metrics_file.NAME, progress.step)
         prepared, optimizer = accelerator.prepare(module, optimizer)

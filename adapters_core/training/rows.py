@@ -3,7 +3,7 @@
 import bisect
 import itertools
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -97,6 +97,18 @@ class RowSource:
         if name == "question":
             return self._questions(rng, max(2, (rows or self.settings.batch_rows) // 2))
         return [self._text_row(name, rng, tokens, chunks) for _ in range(rows or self.settings.batch_rows)]
+
+    def start_texts(self, tokens: int) -> Iterator[Ids]:
+        """Texts of so many tokens together, of the kinds that the mixture reads, for a start in closed form."""
+        rng = random.Random(f"{self.settings.seed}/start")
+        asked = self.settings.objectives.get("question")
+        share = asked.share / sum(o.share for o in self.settings.objectives.values()) if asked else 0.0
+        drawn = 0
+        while drawn < tokens:
+            question = rng.random() < share
+            ids = self._document(rng)[0] if question else self._window(rng, max(self.settings.context_tokens))
+            drawn += len(ids)
+            yield ids
 
     def _text_row(self, objective: str, rng: random.Random, tokens: int, chunks: int) -> TrainingRow:
         target = min(self.settings.target_tokens, tokens)

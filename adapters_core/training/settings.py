@@ -69,6 +69,9 @@ class TrainingSettings:
     """Steps between validations."""
     validation_rows: int = 32
     """Rows of each objective that are validated."""
+    start_tokens: int = 0
+    """Tokens of text that a new generator is started from in closed form (adapters_core.training.initialisation); 0: it
+    starts at random."""
     seed: int = 0
     """Source of every draw: row i of step n is the same on every machine."""
     dtype: str = "float32"
@@ -103,6 +106,7 @@ class TrainingSettings:
         least = {
             **dict.fromkeys(("batch_rows", "accumulation", "max_steps", "validate_every", "validation_rows"), 1),
             "warmup_steps": 0,
+            "start_tokens": 0,
             "target_tokens": 2,  # one is read, the next predicted
             "questions_per_document": 1,
             "question_context_tokens": 2,

@@ -117,6 +117,25 @@ def test_a_run_that_is_resumed_is_the_run_that_never_stopped(tmp_path: Path, acc
     assert [row["loss"] for row in curve(second)][-2:] == [row["loss"] for row in curve(whole)][-2:]
 
 
+def test_a_run_started_from_text_is_resumed_and_not_started_again(tmp_path: Path) -> None:
+    config = tiny_config(target_modules=("o_proj",), value_shift=1)
+    started = training_run(tmp_path / "start", config=config, start_tokens=300, max_steps=1, learning_rate=1e-9)
+    at_random = weights(started.generator)
+    started.train()
+    output = "layers.0.o_proj.output"
+    assert not at_random[output].any()
+    assert weights(started.generator)[output].any()
+
+    whole = training_run(tmp_path / "whole", config=config, start_tokens=300)
+    whole.train()
+    parts = training_run(tmp_path / "parts", config=config, start_tokens=300)
+    parts.watchers = (lambda step, _metrics: signal.raise_signal(signal.SIGTERM) if step == 3 else None,)
+    parts.train()
+    resumed = training_run(tmp_path / "parts", config=config, start_tokens=300)
+    resumed.train()
+    torch.testing.assert_close(weights(resumed.generator), weights(whole.generator), rtol=0, atol=0)
+
+
 def test_a_run_that_was_killed_after_its_checkpoint_has_every_step_once(tmp_path: Path) -> None:
     training_run(tmp_path, max_steps=3).train()
     with (tmp_path / "metrics.jsonl").open("a") as file:  # two steps that no checkpoint holds, and half a third
