@@ -15,6 +15,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
+from governance.services.welcome_person import welcome_person
+
 
 class AccountAdapter(DefaultAccountAdapter):
     """Local accounts are made by an administrator, and the ledger records it."""
@@ -36,6 +38,12 @@ class SignOnAdapter(DefaultSocialAccountAdapter):
         user: User = super().populate_user(request, sociallogin, data)
         name = data.get("name") or " ".join(part for part in (user.last_name, user.first_name) if part) or user.email
         user.username, user.first_name, user.last_name = str(uuid.uuid4()), name[:150], ""
+        return user
+
+    def save_user(self, request: HttpRequest, sociallogin: SocialLogin, form: object = None) -> User:
+        """Keep the account of somebody who comes for the first time: the ledger knows of them first."""
+        welcome_person(sociallogin.user.username, sociallogin.user.first_name, issuer=sociallogin.account.provider)
+        user: User = super().save_user(request, sociallogin, form)
         return user
 
 

@@ -1,6 +1,7 @@
 """What holds for every page: its language, its time zone, who may keep a copy, and how errors look."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
@@ -71,7 +72,10 @@ class ErrorPagesMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer; process_exception is called when the view raises."""
-        return self.get_response(request)
+        response = self.get_response(request)
+        # With debug on, Django answers an address that leads nowhere with a page for developers.
+        nowhere = response.status_code == HTTPStatus.NOT_FOUND and request.resolver_match is None
+        return errors.page_not_found(request) if nowhere else response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """The page for an error that we know; None leaves the others to Django."""

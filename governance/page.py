@@ -13,6 +13,7 @@ from adapters_core.errors import RingiError
 from governance import zones
 from governance.actors import actor_of, with_roles
 from governance.installation import installation
+from governance.policy.actions import ANY_ROLE
 from governance.policy.actors import Actor
 
 
@@ -60,12 +61,16 @@ SECTIONS = (
 )
 
 
+READERS = {"tokens": frozenset({"admin", "auditor"})}
+"""Whom a page is for, where it is not for everybody with a role."""
+
+
 def page(request: HttpRequest) -> dict[str, object]:
     """The context processor of every template."""
     signed_in = bool(getattr(request, "user", None) and request.user.is_authenticated)
     actor = _actor(request) if signed_in else None
     return {
-        "sections": navigation(request.path) if signed_in else (),
+        "sections": navigation(request.path, _roles(actor)) if signed_in else (),
         "actor": actor,
         "languages": settings.LANGUAGES,
         "time_zones": zones.OFFERED,
@@ -84,9 +89,17 @@ def _actor(request: HttpRequest) -> Actor | None:
         return None
 
 
-def navigation(path: str) -> tuple[Section, ...]:
-    """The pages there are, with the one marked that the path lies under."""
-    found = {name: address for _label, names in SECTIONS for name, _text in names if (address := _address(name))}
+def navigation(path: str, roles: frozenset[str] | None) -> tuple[Section, ...]:
+    """The pages that somebody with these roles may read, with the one marked that the path lies under.
+
+    Roles of None are not known: then nothing is left out, and each page decides.
+    """
+    found = {
+        name: address
+        for _label, names in SECTIONS
+        for name, _text in names
+        if (address := _address(name)) and _open_to(name, roles)
+    }
     under = [address for address in found.values() if path == address or (address != "/" and path.startswith(address))]
     here = max(under, key=len, default="")
     sections = (
@@ -101,6 +114,14 @@ def navigation(path: str) -> tuple[Section, ...]:
         for label, names in SECTIONS
     )
     return tuple(section for section in sections if section.places)
+
+
+def _open_to(name: str, roles: frozenset[str] | None) -> bool:
+    return roles is None or bool(roles & READERS.get(name, ANY_ROLE)) or name == "inbox"
+
+
+def _roles(actor: Actor | None) -> frozenset[str] | None:
+    return frozenset(standing.name for standing in actor.roles) if actor else None
 
 
 def _address(name: str) -> str:

@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from django.conf import settings
+from django.conf import settings as configured
 from django.test import Client
+from pytest_django import Settings
 
 from tests.cast import HANAKO
 from tests.unit.governance.conftest import SignIn
@@ -48,7 +49,7 @@ def test_a_language_that_there_is_not_changes_nothing() -> None:
     client = Client()
     client.post("/language", {"language": "xx"})
 
-    assert settings.LANGUAGE_COOKIE_NAME not in client.cookies
+    assert configured.LANGUAGE_COOKIE_NAME not in client.cookies
 
 
 def test_a_time_zone_is_kept_when_there_is_one(hanako: Client) -> None:
@@ -70,7 +71,7 @@ def test_pages_of_signed_in_people_are_kept_by_nobody(hanako: Client) -> None:
 
 @pytest.mark.parametrize(("language", "title"), [("ja", "このページはありません"), ("en", "There is no such page")])
 def test_an_unknown_address_is_answered_in_the_persons_language(hanako: Client, language: str, title: str) -> None:
-    hanako.cookies[settings.LANGUAGE_COOKIE_NAME] = language
+    hanako.cookies[configured.LANGUAGE_COOKIE_NAME] = language
 
     answer = hanako.get("/nowhere")
 
@@ -78,9 +79,23 @@ def test_an_unknown_address_is_answered_in_the_persons_language(hanako: Client, 
     assert title in answer.text
 
 
+@pytest.mark.parametrize("debug", [True, False])
+def test_no_page_for_developers_is_shown_to_anybody(hanako: Client, settings: Settings, *, debug: bool) -> None:
+    settings.DEBUG = debug
+
+    page = hanako.get("/nowhere").text
+
+    assert "このページはありません" in page
+    assert "URLconf" not in page
+
+
+def test_a_forgotten_slash_is_added() -> None:
+    assert Client().get("/accounts/login").headers["Location"] == "/accounts/login/"
+
+
 def test_a_form_without_its_token_is_refused_with_what_to_do(hanako: Client) -> None:
     hanako.handler.enforce_csrf_checks = True
-    hanako.cookies[settings.LANGUAGE_COOKIE_NAME] = "en"
+    hanako.cookies[configured.LANGUAGE_COOKIE_NAME] = "en"
 
     answer = hanako.post("/time-zone", {"time_zone": "UTC"})
 
