@@ -38,7 +38,13 @@ class Section:
 SECTIONS = (
     (
         _("Work"),
-        (("inbox", _("Inbox")), ("adapters", _("Adapters")), ("contexts", _("Contexts")), ("compare", _("Compare"))),
+        (
+            ("inbox", _("Inbox")),
+            ("requests", _("Requests")),
+            ("adapters", _("Adapters")),
+            ("contexts", _("Contexts")),
+            ("compare", _("Compare")),
+        ),
     ),
     (
         _("Operation"),

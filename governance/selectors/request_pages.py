@@ -1,0 +1,161 @@
+"""All that the page of a request shows, read from one snapshot."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from adapters_core.ledger import adapter_queries, context_queries, queries, slot_queries
+from adapters_core.ledger.adapter_queries import AdapterRow
+from adapters_core.ledger.context_queries import ContextRow
+from adapters_core.ledger.flow.requests import ENDED
+from adapters_core.ledger.records import Entry, Subject
+from adapters_core.ledger.request_queries import RequestRow
+from adapters_core.ledger.slot_queries import SlotRow
+from adapters_core.ledger.transactions import Reader
+from governance.policy.gates import GateResult
+from governance.selectors.person_names import names_of
+from governance.selectors.timelines import Happening, happenings
+from governance.services.deciding import Case, read_case
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageView:
+    """One stage of the approval."""
+
+    number: int
+    name: str
+    role: str
+    needed: int
+    given: int
+    place: str
+    """done, now, failed, or nothing for what comes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One measured value; ``value`` None where it was not measured."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationView:
+    """One evaluation with its baselines."""
+
+    seq: int
+    time: datetime
+    suite: str
+    report: str
+    bound: bool
+    """Whether the request rests on it."""
+    recovery: Score
+    retention: Score
+    metrics: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Score, ...]], ...]
+    """(method, its score for each metric)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestView:
+    """A request with everything a decision rests on."""
+
+    case: Case
+    row: RequestRow
+    comment: str
+    expires: datetime
+    adapter: AdapterRow
+    contexts: tuple[ContextRow, ...]
+    slot: SlotRow
+    stages: tuple[StageView, ...]
+    gates: tuple[GateResult, ...]
+    evaluations: tuple[EvaluationView, ...]
+    timeline: tuple[Happening, ...]
+    refused: tuple[Happening, ...]
+    open: bool
+
+
+def request_view(reader: Reader, identifier: str, at: datetime) -> RequestView:
+    """One request.
+
+    Raises:
+        UnknownSubjectError: there is none of this id.
+    """
+    case = read_case(reader, identifier, at)
+    entries = queries.history_about(reader, Subject(kind="request", id=identifier))
+    names = names_of(reader, [entry.data.get("on_behalf_of") for entry in entries])
+    told = happenings(entries, names)
+    ids = adapter_queries.contexts_of_adapter(reader, case.row.adapter)
+    return RequestView(
+        case=case,
+        row=case.row,
+        comment=case.opened.data["comment"],
+        expires=case.facts.expires,
+        adapter=adapter_queries.adapter(reader, case.row.adapter),
+        contexts=tuple(context_queries.context(reader, one) for one in ids),
+        slot=slot_queries.slot(reader, case.row.slot),
+        stages=stage_views(case.row, entries),
+        gates=case.gates,
+        evaluations=evaluation_views(reader, case.row.adapter, case.opened.data["evaluations"]),
+        timeline=tuple(one for one in told if one.event != "denied"),
+        refused=tuple(one for one in told if one.event == "denied"),
+        open=case.row.state in {"requested", "in_review"},
+    )
+
+
+def stage_views(row: RequestRow, entries: Sequence[Entry]) -> tuple[StageView, ...]:
+    """The stages of a request with how many approvals each has."""
+    views = []
+    for index, stage in enumerate(row.stages):
+        given = sum(
+            entry.event in {"request:approved", "request:conditionally_approved"} and entry.data["stage"] == index
+            for entry in entries
+        )
+        place = "done" if index < row.stage else ""
+        if index == row.stage:
+            place = "failed" if row.state in ENDED else "now"
+        views.append(
+            StageView(
+                number=index + 1,
+                name=stage.name,
+                role=stage.role or "",
+                needed=stage.needed,
+                given=given,
+                place=place,
+            )
+        )
+    return tuple(views)
+
+
+def evaluation_views(reader: Reader, adapter: str, bound: Sequence[str]) -> tuple[EvaluationView, ...]:
+    """The evaluations of an adapter, the newest first."""
+    history = queries.history(reader, Subject(kind="adapter", id=adapter))
+    found = [_evaluation(entry, bound) for entry in history if entry.event == "adapter:evaluated"]
+    return tuple(found[::-1])
+
+
+def _evaluation(entry: Entry, bound: Sequence[str]) -> EvaluationView:
+    data = entry.data
+    scores: Mapping[str, Mapping[str, Any]] = data["scores"]
+    metrics = tuple(dict.fromkeys(metric for method in scores.values() for metric in method))
+    return EvaluationView(
+        seq=entry.seq,
+        time=entry.time,
+        suite=data["suite"],
+        report=data["report_digest"],
+        bound=data["report_digest"] in bound,
+        recovery=score(data["recovery"]),
+        retention=score(data["retention"]),
+        metrics=metrics,
+        rows=tuple((name, tuple(score(values.get(metric)) for metric in metrics)) for name, values in scores.items()),
+    )
+
+
+def score(stated: object) -> Score:
+    """A value as entries hold it: a number, {value, low, high, n}, or null."""
+    if isinstance(stated, Mapping):
+        return Score(value=stated.get("value"), low=stated.get("low"), high=stated.get("high"), count=stated.get("n"))
+    return Score(value=float(stated) if isinstance(stated, int | float) else None)
