@@ -87,7 +87,11 @@ def check(engine: Engine, name: str, approved: Canary) -> dict[str, Any]:
 
 
 def distance(first: Reading, second: Reading) -> Nats:
-    """Largest difference of a log-probability over the tokens that both name; infinite where they share too few."""
+    """Mean difference of log-probabilities over what the second would say, of the prompt where it is largest.
+
+    Weighted by probability: a quantised base moves tokens that it would hardly say by much more than those it says.
+    Infinite where two readings of a prompt share too few tokens.
+    """
     if len(first) != len(second):
         return math.inf
     return max((_distance(a, b) for a, b in zip(first, second, strict=True)), default=math.inf)
@@ -97,8 +101,10 @@ def _distance(first: Mapping[str, Nats], second: Mapping[str, Nats]) -> Nats:
     common = set(first) & set(second)
     if len(common) < min(_COMMON, len(second)) or not common:
         return math.inf
-    found = max(abs(first[token] - second[token]) for token in common)
-    return found if math.isfinite(found) else math.inf
+    weights = {token: math.exp(second[token]) for token in common}
+    total = math.fsum(weights.values())
+    apart = math.fsum(weight * abs(first[token] - second[token]) for token, weight in weights.items())
+    return apart / total if total and math.isfinite(apart) else math.inf
 
 
 def _finite(number: Nats) -> Nats | None:
