@@ -10,7 +10,7 @@ Each step looks first whether it was done: a run that was stopped goes on, a sec
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from adapters_core.errors import DeniedError, UnavailableError, UnknownSubjectError
 from adapters_core.ledger import adapter_queries, context_queries, job_queries, request_queries, slot_queries
@@ -51,6 +51,9 @@ def tell(say: Say) -> None:
     order = [found[name] for name in FIRST if name in found]
     order += [example for name, example in found.items() if name not in FIRST]
     contexts = {example.name: _context(example) for example in order}
+    if _complete(contexts.values()):
+        say("the demonstration is as it was left")
+        return
     heads = order[: len(FIRST)]
     say(f"{len(order)} example contexts are in the vault; their adapters are generated and evaluated now")
     adapters: dict[str, str] = {}
@@ -65,6 +68,12 @@ def tell(say: Say) -> None:
         _evaluated(_generated(contexts[example.name]))
         say(f"generated and evaluated: {example.title}")
     say("the demonstration is complete: every page has something to show")
+
+
+def _complete(contexts: Iterable[str]) -> bool:
+    """Whether every example has its evaluated adapter: then what people made of them since is theirs."""
+    with installation().ledger.read() as db:
+        return all(any(row.evaluations for row in adapter_queries.adapters_of_context(db, one)) for one in contexts)
 
 
 def _context(example: Example) -> str:

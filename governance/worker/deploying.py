@@ -4,11 +4,13 @@ The slot's pointer is the ledger's ``deployment:succeeded``; the gateway reads i
 before anybody's request reaches it, and what served before goes on serving until then. Every step may be repeated.
 """
 
+import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from adapters_core.errors import CanaryError, EngineError, IllegalTransitionError, RingiError, UnknownSubjectError
 from adapters_core.ledger import adapter_queries, queries, slot_queries
@@ -24,6 +26,8 @@ from governance.worker.workplace import SYSTEM, Workplace, passes
 
 TOPIC = "engine.deploy"
 DIGITS = 16
+LATER: Mapping[str, Any] = {"set": canary.SET, "passed": None, "when": "after the rollback"}
+_LOG = logging.getLogger("ringi.worker")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +40,8 @@ class Plan:
     """Of the adapter; None for the bare base."""
     canary: Mapping[str, Any] | None
     """Of the latest evaluation that recorded one."""
+    proved: bool
+    """Whether the slot has served this adapter after its canary had passed."""
 
     @property
     def loaded_name(self) -> str | None:
@@ -68,7 +74,10 @@ def deploy(at: Workplace, payload: Mapping[str, Any]) -> str:
         return _end(at, plan, "deployment:failed", {"error": f"{error.code}: {error}"[:2000]})
     done["seconds"] = time.monotonic() - began
     done["seconds_since_request"] = (at.ledger.clock() - plan.row.time).total_seconds()
-    return _end(at, plan, "deployment:succeeded", done)
+    ended = _end(at, plan, "deployment:succeeded", done)
+    if done["canary"] == LATER:
+        _check_afterwards(at, plan)
+    return ended
 
 
 def plan_of(reader: Reader, deployment: str) -> Plan:
@@ -85,6 +94,10 @@ def plan_of(reader: Reader, deployment: str) -> Plan:
         slot=slot_queries.slot(reader, row.slot),
         generated=history[0] if history else None,
         canary=next((data["canary"] for data in reversed(evaluations) if data.get("canary")), None),
+        proved=any(
+            one.slot == row.slot and one.state == "succeeded" and one.adapter == row.adapter
+            for one in (slot_queries.deployments_of(reader, row.adapter) if row.adapter else ())
+        ),
     )
 
 
@@ -97,6 +110,7 @@ def _place(at: Workplace, plan: Plan) -> dict[str, Any]:
     folder = artifacts.adapter_folder(digest, plan.generated.data["artifact"]["files"])
     checked = gate.check_adapter(folder, plan.generated, plan.slot.base)
     resident = _resident(engine, name, digest)
+    back = plan.row.kind == "rollback" and plan.proved and resident is not None
     if resident is None:
         engine.load(name, folder, digest)
         resident = _resident(engine, name, digest)
@@ -107,8 +121,29 @@ def _place(at: Workplace, plan: Plan) -> dict[str, Any]:
         "loaded_name": name,
         "gate": checked,
         "read_back": {"name": resident.name, "root": resident.root, "digest": resident.digest},
-        "canary": canary.check(engine, name, approved),
+        # Going back must not wait for a model that is busy: this name passed its canary, and names are given once.
+        "canary": LATER if back else canary.check(engine, name, approved),
     }
+
+
+def _check_afterwards(at: Workplace, plan: Plan) -> None:
+    """The canary of what was put back at once; a failure is an incident, which people see first of all."""
+    try:
+        canary.check(at.engines[plan.slot.engine], str(plan.loaded_name), canary.canary_from(plan.canary))
+    except CanaryError as error:
+        refs = [Subject(kind="deployment", id=plan.row.deployment), Subject(kind="slot", id=plan.row.slot)]
+        with at.ledger.write() as tx:
+            data = {"what": "canary_after_rollback", "detail": str(error)}
+            append(
+                tx,
+                "incident:raised",
+                subject=Subject(kind="incident", id=str(uuid4())),
+                actor=SYSTEM,
+                data=data,
+                refs=refs,
+            )
+    except RingiError as error:
+        _LOG.warning("%s was put back without a canary: %s", plan.loaded_name, error)
 
 
 def _bare(engine: Engine) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from adapters_core.ledger.jobs import lease_job
 from adapters_core.ledger.queries import EntryFilter
 from adapters_core.ledger.records import Subject
 from governance import artifacts
+from governance.engines import canary
 from governance.installation import artifact_path
 from governance.services.break_glass import break_glass
 from governance.services.deploy import deploy
@@ -89,6 +90,11 @@ def test_a_rollback_to_a_resident_adapter_loads_nothing(place: Place, at: Workpl
     carry_out(at)
 
     assert state_of(place, entry.subject.id)[0] == "succeeded"
+    with place.ledger.read() as db:
+        done = queries.history(db, entry.subject)[-1]
+        assert people_queries.subjects(db, "incident") == ()
+    assert done.data["canary"]["passed"] is None
+    assert done.data["read_back"]["digest"] == first
     assert len(list((core.store / "names").iterdir())) == loads
 
 
@@ -138,6 +144,23 @@ def test_another_adapter_under_the_name_is_not_served(place: Place, at: Workplac
     state, error = state_of(place, serve(place, at, digest))
 
     assert (state, error.partition(":")[0]) == ("failed", "canary")
+
+
+def test_a_rollback_to_what_answers_otherwise_now_raises_an_incident(
+    place: Place, at: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = approved(place, at), approved(place, at, TEA)
+    serve(place, at, first)
+    serve(place, at, second, seen=first)
+    bare = at.engines["core"].read_out(None, canary.PROMPTS, top=canary.TOP)
+    monkeypatch.setattr(at.engines["core"], "read_out", lambda *_args, **_more: bare)
+
+    roll_back(place.actor(MISAKI), slot=SLOT, adapter=first, seen=second, reason="Back")
+    carry_out(at)
+
+    with place.ledger.read() as db:
+        (incident,) = people_queries.subjects(db, "incident")
+        assert queries.entry(db, incident.first_seq).data["what"] == "canary_after_rollback"
 
 
 def test_an_adapter_without_a_canary_is_not_served(place: Place, at: Workplace) -> None:
