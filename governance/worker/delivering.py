@@ -17,7 +17,7 @@ _TRIES_OF_A_FAULT = 5
 _LOG = logging.getLogger("ringi.worker")
 URGENT = (deploying.TOPIC,)
 """What somebody waits for."""
-OTHERS = (deleting.TOPIC, telling.NOTICE, telling.WEBHOOK)
+OTHERS = (deploying.CANARY_TOPIC, deleting.TOPIC, telling.NOTICE, telling.WEBHOOK)
 Deliver = Callable[[Workplace, Message], str]
 
 
@@ -29,6 +29,7 @@ def _tracked(at: Workplace, message: Message) -> str:
 
 DELIVERIES: Mapping[str, Deliver] = {
     deploying.TOPIC: lambda at, message: deploying.deploy(at, message.payload),
+    deploying.CANARY_TOPIC: lambda at, message: deploying.check_afterwards(at, message.payload),
     deleting.TOPIC: lambda at, message: deleting.delete(at, message.payload),
     telling.NOTICE: lambda at, message: telling.tell(at, message.payload, key=message.key),
     telling.WEBHOOK: lambda at, message: telling.call(at, message.payload, key=message.key),

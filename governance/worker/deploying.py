@@ -4,7 +4,6 @@ The slot's pointer is the ledger's ``deployment:succeeded``; the gateway reads i
 before anybody's request reaches it, and what served before goes on serving until then. Every step may be repeated.
 """
 
-import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from adapters_core.errors import CanaryError, EngineError, IllegalTransitionError, RingiError, UnknownSubjectError
-from adapters_core.ledger import adapter_queries, queries, slot_queries
+from adapters_core.ledger import adapter_queries, outbox, queries, slot_queries
 from adapters_core.ledger.append import append
 from adapters_core.ledger.records import Entry, Subject
 from adapters_core.ledger.slot_queries import DeploymentRow, SlotRow
@@ -25,9 +24,9 @@ from governance.worker import projection
 from governance.worker.workplace import SYSTEM, Workplace, passes
 
 TOPIC = "engine.deploy"
+CANARY_TOPIC = "engine.canary"
 DIGITS = 16
 LATER: Mapping[str, Any] = {"set": canary.SET, "passed": None, "when": "after the rollback"}
-_LOG = logging.getLogger("ringi.worker")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +73,7 @@ def deploy(at: Workplace, payload: Mapping[str, Any]) -> str:
         return _end(at, plan, "deployment:failed", {"error": f"{error.code}: {error}"[:2000]})
     done["seconds"] = time.monotonic() - began
     done["seconds_since_request"] = (at.ledger.clock() - plan.row.time).total_seconds()
-    ended = _end(at, plan, "deployment:succeeded", done)
-    if done["canary"] == LATER:
-        _check_afterwards(at, plan)
-    return ended
+    return _end(at, plan, "deployment:succeeded", done)
 
 
 def plan_of(reader: Reader, deployment: str) -> Plan:
@@ -108,9 +104,9 @@ def _place(at: Workplace, plan: Plan) -> dict[str, Any]:
     digest, name = plan.row.adapter, str(plan.loaded_name)
     approved = canary.canary_from(plan.canary)
     folder = artifacts.adapter_folder(digest, plan.generated.data["artifact"]["files"])
-    checked = gate.check_adapter(folder, plan.generated, plan.slot.base)
     resident = _resident(engine, name, digest)
     back = plan.row.kind == "rollback" and plan.proved and resident is not None
+    checked = None if back else gate.check_adapter(folder, plan.generated, plan.slot.base)
     if resident is None:
         engine.load(name, folder, digest)
         resident = _resident(engine, name, digest)
@@ -121,15 +117,23 @@ def _place(at: Workplace, plan: Plan) -> dict[str, Any]:
         "loaded_name": name,
         "gate": checked,
         "read_back": {"name": resident.name, "root": resident.root, "digest": resident.digest},
-        # Going back must not wait for a model that is busy: this name passed its canary, and names are given once.
+        # Going back must not wait for a model that is busy: this name passed gate and canary, and is given once.
         "canary": LATER if back else canary.check(engine, name, approved),
     }
 
 
-def _check_afterwards(at: Workplace, plan: Plan) -> None:
-    """The canary of what was put back at once; a failure is an incident, which people see first of all."""
+def check_afterwards(at: Workplace, payload: Mapping[str, Any]) -> str:
+    """The canary of what was put back at once; a failure is an incident, which people see first of all.
+
+    Raises:
+        EngineError: the engine is down; tried again.
+    """
+    with at.ledger.read() as db:
+        plan = plan_of(db, payload["deployment"])
+    if plan.slot.current != plan.row.deployment:
+        return "replaced meanwhile"
     try:
-        canary.check(at.engines[plan.slot.engine], str(plan.loaded_name), canary.canary_from(plan.canary))
+        found = canary.check(at.engines[plan.slot.engine], str(plan.loaded_name), canary.canary_from(plan.canary))
     except CanaryError as error:
         refs = [Subject(kind="deployment", id=plan.row.deployment), Subject(kind="slot", id=plan.row.slot)]
         with at.ledger.write() as tx:
@@ -142,8 +146,8 @@ def _check_afterwards(at: Workplace, plan: Plan) -> None:
                 data=data,
                 refs=refs,
             )
-    except RingiError as error:
-        _LOG.warning("%s was put back without a canary: %s", plan.loaded_name, error)
+        return f"failed: {error}"
+    return f"passed, {found['distance']} nats away"
 
 
 def _bare(engine: Engine) -> dict[str, Any]:
@@ -177,6 +181,9 @@ def _end(at: Workplace, plan: Plan, event: str, data: Mapping[str, Any]) -> str:
             entry = append(tx, event, subject=subject, actor=SYSTEM, data=data, refs=refs)
             if event == "deployment:succeeded":
                 projection.send_alias(tx, entry, plan.row.slot)
+            if data.get("canary") == LATER:
+                later = {"deployment": plan.row.deployment}
+                outbox.send(tx, topic=CANARY_TOPIC, key=plan.row.deployment, payload=later, seq=entry.seq)
     except IllegalTransitionError:
         _forget(at, plan)
         return "ended by somebody else meanwhile"

@@ -27,6 +27,7 @@ from governance.services.roll_back import roll_back
 from governance.services.submit_context import submit_context
 from governance.worker import deleting, delivering, projection, telling
 from governance.worker.delivering import deliver_some
+from governance.worker.deploying import CANARY_TOPIC
 from governance.worker.heartbeat import Heartbeat
 from governance.worker.reconciling import reconcile, reconcile_mlflow
 from governance.worker.working import KINDS, work_once
@@ -88,6 +89,7 @@ def test_a_rollback_to_a_resident_adapter_loads_nothing(place: Place, at: Workpl
 
     entry = roll_back(place.actor(MISAKI), slot=SLOT, adapter=first, seen=second, reason="Back")
     carry_out(at)
+    deliver_some(at, (CANARY_TOPIC,))
 
     assert state_of(place, entry.subject.id)[0] == "succeeded"
     with place.ledger.read() as db:
@@ -157,6 +159,7 @@ def test_a_rollback_to_what_answers_otherwise_now_raises_an_incident(
 
     roll_back(place.actor(MISAKI), slot=SLOT, adapter=first, seen=second, reason="Back")
     carry_out(at)
+    deliver_some(at, (CANARY_TOPIC,))
 
     with place.ledger.read() as db:
         (incident,) = people_queries.subjects(db, "incident")
