@@ -61,6 +61,7 @@ class Supervisor:
         """
         self._children, self._logs, self._say = children, logs, say
         self._running: list[_Running] = []
+        self._readers: list[threading.Thread] = []
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -98,6 +99,8 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for reader in self._readers:
+            reader.join(timeout=1.0)  # a grandchild may hold the pipe open
 
     def _spawn(self, child: Child) -> subprocess.Popen[str]:
         # A session of its own: Ctrl-C reaches this process, which then ends them in order.
@@ -112,13 +115,17 @@ class Supervisor:
             errors="replace",
             start_new_session=True,
         )
-        threading.Thread(target=self._log, args=(child, process), daemon=True).start()
+        reader = threading.Thread(target=self._log, args=(child, process), daemon=True)
+        reader.start()
+        self._readers.append(reader)
         return process
 
     def _log(self, child: Child, process: subprocess.Popen[str]) -> None:
         path = self._logs / f"{child.name.replace(' ', '-')}.log"
-        with path.open("a", encoding="utf-8") as file:
-            for line in process.stdout or ():
+        if process.stdout is None:
+            return
+        with process.stdout as lines, path.open("a", encoding="utf-8") as file:
+            for line in lines:
                 file.write(line)
                 file.flush()
                 if line.startswith(_SHOWN):

@@ -1,4 +1,4 @@
-"""demo: what ``make run`` shows. Adapters for the example documents, what they change, and where everything is."""
+"""demo: what ``make demo`` shows. Adapters for the example documents, what they change, and where everything is."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What ``make run`` shows, on the real base with the shipped generator: small, but the whole way."""
+"""What ``make demo`` shows, on the real base with the shipped generator: small, but the whole way."""
 
 import json
 from pathlib import Path
