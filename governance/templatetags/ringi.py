@@ -29,9 +29,12 @@ def digest(value: str | None) -> SafeString | str:
 
 
 @register.filter
-def moment(value: datetime | None) -> SafeString | str:
-    """A time in the viewer's zone, with the zone's name and the exact instant for machines."""
-    if value is None:
+def moment(value: datetime | str | None) -> SafeString | str:
+    """A time in the viewer's zone, with the zone's name and the exact instant for machines.
+
+    What a template does not find comes as an empty text: a dash, as is what was not measured.
+    """
+    if not isinstance(value, datetime):
         return "–"
     local = timezone.localtime(value)
     return format_html(
@@ -49,9 +52,9 @@ def share(value: float | None) -> str:
 
 
 @register.filter
-def figure(value: float | None) -> str:
+def figure(value: float | str | None) -> str:
     """A measured number with four significant digits; what was not measured is a dash, apart from zero."""
-    return "–" if value is None else f"{value:.4g}"
+    return f"{value:.4g}" if isinstance(value, int | float) else "–"
 
 
 @register.filter

@@ -1,5 +1,14 @@
 """Addresses of the pages about operation."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from governance.views import deployments, moments, placements, slots
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("slots/", slots.listed, name="slots"),
+    path("slots/new/", slots.create, name="slot-new"),
+    path("slots/<slug:name>/", slots.show, name="slot"),
+    path("slots/<slug:name>/<slug:kind>/", placements.place, name="place"),
+    path("deployments/<slug:identifier>/", deployments.show, name="deployment"),
+    path("at", moments.at, name="at"),
+]
