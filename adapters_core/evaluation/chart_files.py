@@ -18,7 +18,7 @@ def write_svg(spec: Spec, path: Path) -> None:
         InputError: the specification is not valid.
         StorageError: the file could not be written.
     """
-    svg = _render(spec)
+    svg = svg_of(spec)
     with atomic_file(path) as staging:
         staging.write_text(svg, encoding="utf-8")
 
@@ -30,12 +30,17 @@ def write_png(spec: Spec, path: Path, *, scale: float = 2.0) -> None:
         InputError: the specification is not valid.
         StorageError: the file could not be written.
     """
-    image = vl_convert.svg_to_png(_render(spec), scale=scale)
+    image = vl_convert.svg_to_png(svg_of(spec), scale=scale)
     with atomic_file(path) as staging:
         staging.write_bytes(image)
 
 
-def _render(spec: Spec) -> str:
+def svg_of(spec: Spec) -> str:
+    """A chart as SVG.
+
+    Raises:
+        InputError: the specification is not valid.
+    """
     try:
         return str(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, allowed_base_urls=[]))
     except ValueError as error:
