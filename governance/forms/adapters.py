@@ -1,0 +1,32 @@
+"""Forms about adapters."""
+
+from collections.abc import Iterable
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+
+class RequestForm(forms.Form):
+    """Asks for an approval."""
+
+    slot = forms.ChoiceField(label=_("For which slot"))
+    policy = forms.ChoiceField(label=_("Under which policy"))
+    comment = forms.CharField(
+        label=_("Why it is wanted"),
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=_("What the reviewer must know to decide. It is recorded."),
+    )
+
+    def __init__(
+        self,
+        *args: object,
+        slots: Iterable[tuple[str, str]],
+        policies: Iterable[tuple[str, str]],
+        **more: object,
+    ) -> None:
+        super().__init__(*args, **more)  # type: ignore[arg-type]
+        for name, choices in (("slot", slots), ("policy", policies)):
+            field = self.fields[name]
+            if isinstance(field, forms.ChoiceField):
+                field.choices = list(choices)
