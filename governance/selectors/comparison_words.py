@@ -6,7 +6,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
-from adapters_core.comparison.records import Reason, Recommendation
+from adapters_core.comparison.records import LOWER_IS_BETTER, Reason, Recommendation
 
 SUITES: Mapping[str, Promise] = {
     "context": gettext_lazy("Questions on the document"),
@@ -106,7 +106,9 @@ def finding(reason: Reason) -> str:
     if verdict.difference is None:
         return str(REASONS[verdict.reason])
     questions = ngettext("%(count)d question", "%(count)d questions", verdict.questions) % {"count": verdict.questions}
-    parts = [f"{METRICS[reason.metric]} {change(reason.metric, verdict.difference.interval.value)}", questions]
+    direction = _(" (less is better)") if reason.metric in LOWER_IS_BETTER else ""
+    moved = f"{METRICS[reason.metric]}{direction} {change(reason.metric, verdict.difference.interval.value)}"
+    parts = [moved, questions]
     if verdict.difference.p_value is not None:
         parts.append(p_text(verdict.difference.p_value))
     return pgettext("between items", ", ").join(parts)
