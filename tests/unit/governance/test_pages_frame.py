@@ -10,7 +10,7 @@ from pytest_django import Settings
 from tests.cast import HANAKO
 from tests.unit.governance.conftest import SignIn
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("place")]
 
 
 @pytest.fixture

@@ -123,6 +123,7 @@ def test_nobody_changes_their_own_address() -> None:
     assert client.post("/accounts/email/", {"email": "x@ringi.example", "action_add": ""}).status_code == 403
 
 
+@pytest.mark.usefixtures("place")
 def test_signing_out_takes_a_form() -> None:
     sign_up(HANAKO)
     client = Client()

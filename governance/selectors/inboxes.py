@@ -1,0 +1,179 @@
+"""What waits for a person, by each of their roles. Every list is short, so the inbox costs the same at any size."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from adapters_core.ledger import adapter_queries, checkpoints, job_queries, people_queries, queries, request_queries
+from adapters_core.ledger.adapter_queries import AdapterFilter, AdapterRow
+from adapters_core.ledger.checkpoints import Checkpoint
+from adapters_core.ledger.job_queries import Job
+from adapters_core.ledger.queries import EntryFilter
+from adapters_core.ledger.records import Entry, Subject
+from adapters_core.ledger.request_queries import RequestRow
+from adapters_core.ledger.transactions import Reader
+from adapters_core.ledger.verification.verify import verified_size, verified_when
+from governance.policy.actions import Action
+from governance.policy.actors import Actor
+from governance.selectors.histories import Event, told
+from governance.selectors.offers import Offer, offer
+from governance.services.deciding import read_case
+
+SHOWN = 10
+_RUNNING = ("queued", "leased")
+_MEASURED = ("evaluated", "approved", "conditionally_approved", "deployed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A request that waits for a decision."""
+
+    row: RequestRow
+    decision: Offer
+    """Whether this person can approve it now, and why not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Own:
+    """An engineer's own work."""
+
+    sent_back: tuple[AdapterRow, ...]
+    rejected: tuple[AdapterRow, ...]
+    to_request: tuple[AdapterRow, ...]
+    to_evaluate: tuple[AdapterRow, ...]
+    approved: tuple[AdapterRow, ...]
+    requests: tuple[RequestRow, ...]
+    """Open ones."""
+    jobs: tuple[Job, ...]
+    failed: tuple[Job, ...]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is there at all."""
+        return not any(getattr(self, name) for name in self.__dataclass_fields__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """What an administrator looks after."""
+
+    to_deploy: tuple[AdapterRow, ...]
+    """Approved, and served by no slot."""
+    drifts: tuple[Entry, ...]
+    incidents: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Business:
+    """What a manager decides on."""
+
+    pilots: tuple[Entry, ...]
+    measured: tuple[AdapterRow, ...]
+    """The latest adapters that can be compared."""
+
+    @property
+    def pair(self) -> str:
+        """The two latest, as the comparison's address names them; empty with fewer."""
+        return "...".join(row.digest for row in self.measured[:2]) if len(self.measured) > 1 else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assurance:
+    """What an auditor looks at."""
+
+    denials: tuple[Event, ...]
+    checkpoint: Checkpoint | None
+    size: int
+    verified: int
+    """Entries up to the last verification."""
+    verified_when: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inbox:
+    """All of it; a part is None for whom it is not."""
+
+    waiting: tuple[Waiting, ...] | None
+    own: Own | None
+    operation: Operation | None
+    business: Business | None
+    assurance: Assurance | None
+
+
+def inbox(reader: Reader, actor: Actor, *, now: datetime) -> Inbox:
+    """What waits for this person."""
+    return Inbox(
+        waiting=_waiting(reader, actor, now) if actor.holds("reviewer") or actor.holds("manager") else None,
+        own=_own(reader, actor.id) if actor.holds("engineer") else None,
+        operation=_operation(reader) if actor.holds("admin") else None,
+        business=_business(reader) if actor.holds("manager") else None,
+        assurance=_assurance(reader) if actor.holds("auditor") else None,
+    )
+
+
+def _waiting(reader: Reader, actor: Actor, now: datetime) -> tuple[Waiting, ...]:
+    roles = tuple(role for role in ("reviewer", "manager") if actor.holds(role))
+    found = (
+        Waiting(
+            row=row,
+            decision=offer(actor, Action.REJECT, read_case(reader, row.request, now).facts, at=now),
+        )
+        for row in request_queries.waiting_requests(reader, roles, limit=SHOWN)
+    )
+    return tuple(sorted(found, key=lambda one: not one.decision.allowed))
+
+
+def _own(reader: Reader, person: str) -> Own:
+    def mine(*states: str) -> tuple[AdapterRow, ...]:
+        wanted = AdapterFilter(actor=person, states=states)
+        return adapter_queries.find_adapters(reader, wanted, sort="recent", limit=SHOWN).rows
+
+    open_requests = request_queries.RequestFilter(actor=person, states=("requested", "in_review"))
+    return Own(
+        sent_back=mine("sent_back"),
+        rejected=mine("rejected", "expired", "voided"),
+        to_request=mine("evaluated"),
+        to_evaluate=mine("generated"),
+        approved=mine("approved", "conditionally_approved"),
+        requests=request_queries.find_requests(reader, open_requests, limit=SHOWN),
+        jobs=_jobs(reader, person, _RUNNING),
+        failed=_jobs(reader, person, ("failed",)),
+    )
+
+
+def _jobs(reader: Reader, person: str, states: tuple[str, ...]) -> tuple[Job, ...]:
+    found = job_queries.find_jobs(reader, states=states)
+    return tuple(job for job in found if job.actor.id == person)[:SHOWN]
+
+
+def _operation(reader: Reader) -> Operation:
+    wanted = AdapterFilter(states=("approved", "conditionally_approved"), serving=False)
+    return Operation(
+        to_deploy=adapter_queries.find_adapters(reader, wanted, sort="recent", limit=SHOWN).rows,
+        drifts=_firsts(reader, "drift", ("open",)),
+        incidents=_firsts(reader, "incident", ("open",)),
+    )
+
+
+def _business(reader: Reader) -> Business:
+    measured = AdapterFilter(states=_MEASURED)
+    return Business(
+        pilots=_firsts(reader, "pilot"),
+        measured=adapter_queries.find_adapters(reader, measured, sort="recent", limit=5).rows,
+    )
+
+
+def _assurance(reader: Reader) -> Assurance:
+    denied = queries.find_entries(reader, EntryFilter(events=("denied",)), limit=SHOWN)
+    return Assurance(
+        denials=told(denied),
+        checkpoint=checkpoints.latest_checkpoint(reader),
+        size=queries.size(reader),
+        verified=verified_size(reader),
+        verified_when=verified_when(reader),
+    )
+
+
+def _firsts(reader: Reader, kind: str, states: tuple[str, ...] = ()) -> tuple[Entry, ...]:
+    """The latest entry of each subject of a kind in these states."""
+    found = people_queries.subjects(reader, kind, states=states, limit=SHOWN)
+    return tuple(queries.history(reader, Subject(kind=kind, id=row.id))[0] for row in found)
