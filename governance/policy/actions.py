@@ -35,6 +35,8 @@ class Action(StrEnum):
     ISSUE_TOKEN = "issue_token"  # noqa: S105  the name of an action
     REVOKE_TOKEN = "revoke_token"  # noqa: S105  the name of an action
     SET_POLICY = "set_policy"
+    CANCEL_JOB = "cancel_job"
+    RETRY_JOB = "retry_job"
     READ = "read"
 
 
@@ -72,6 +74,8 @@ MAY: dict[Action, frozenset[str]] = {
     Action.ISSUE_TOKEN: frozenset({"admin"}),
     Action.REVOKE_TOKEN: frozenset({"admin"}),
     Action.SET_POLICY: frozenset({"admin"}),
+    Action.CANCEL_JOB: frozenset({"admin", "engineer"}),
+    Action.RETRY_JOB: frozenset({"admin", "engineer"}),
     Action.READ: ANY_ROLE,
 }
 """The roles of which one is needed."""

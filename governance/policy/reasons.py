@@ -58,6 +58,8 @@ REASONS: dict[str, Promise] = {
     "self_delegation": _("One cannot delegate to oneself."),
     "delegation_time": _("A delegation ends in the future, within 90 days."),
     "not_delegator": _("Only the person who delegated, or an administrator, may end this."),
+    "job_ended": _("The job has ended: there is nothing to cancel."),
+    "job_not_failed": _("Only a job that failed or was cancelled can be tried again."),
     "unknown_scope": _("There is no such scope."),
     "token_revoked": _("This token is revoked already."),
 }

@@ -127,10 +127,28 @@ class TokenFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JobFacts:
+    """Of a job."""
+
+    owner: str
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Anything:
     """When the rules ask for no more than who acts."""
 
 
-Subject = ContextFacts | AdapterFacts | RequestFacts | DelegationFacts | SlotFacts | PersonFacts | TokenFacts | Anything
+Subject = (
+    ContextFacts
+    | AdapterFacts
+    | RequestFacts
+    | DelegationFacts
+    | SlotFacts
+    | PersonFacts
+    | TokenFacts
+    | JobFacts
+    | Anything
+)
 Rule = Callable[..., str | None]
 """(actor, action, facts of the action's own type, time) -> the code of the reason why not; None when it may be done."""

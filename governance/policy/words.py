@@ -41,6 +41,8 @@ ACTION_NAMES: dict[str, Promise] = {
     "issue_token": _("issue a service token"),
     "revoke_token": _("revoke a service token"),
     "set_policy": _("set an approval policy"),
+    "cancel_job": _("cancel a job"),
+    "retry_job": _("retry a job"),
     "read": _("read"),
 }
 STATE_NAMES: dict[str, Promise] = {

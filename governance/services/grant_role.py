@@ -11,18 +11,18 @@ from governance.services.acting import Act, perform
 from governance.services.notices import notify
 
 
-def grant_role(actor: Actor, *, person: str, role: str) -> Entry:
+def grant_role(actor: Actor, *, person: str, role: str, reason: str = "") -> Entry:
     """Grant a role.
 
     Raises:
         DeniedError: the rules refuse; for oneself, for instance, or together with a conflicting role.
     """
-    return _change(actor, Action.GRANT_ROLE, "role:granted", person, role)
+    return _change(actor, Action.GRANT_ROLE, person, role, reason)
 
 
-def revoke_role(actor: Actor, *, person: str, role: str) -> Entry:
+def revoke_role(actor: Actor, *, person: str, role: str, reason: str = "") -> Entry:
     """Revoke a role. Raises as :func:`grant_role`."""
-    return _change(actor, Action.REVOKE_ROLE, "role:revoked", person, role)
+    return _change(actor, Action.REVOKE_ROLE, person, role, reason)
 
 
 def person_facts(reader: Reader, person: str, role: str) -> PersonFacts:
@@ -36,10 +36,12 @@ def person_facts(reader: Reader, person: str, role: str) -> PersonFacts:
     )
 
 
-def _change(actor: Actor, action: Action, event: str, person: str, role: str) -> Entry:
+def _change(actor: Actor, action: Action, person: str, role: str, reason: str) -> Entry:
+    event = "role:granted" if action is Action.GRANT_ROLE else "role:revoked"
+
     def work(act: Act) -> Entry:
         act.ask(person_facts(act.tx, person, role))
-        entry = act.append(event, {"role": role})
+        entry = act.append(event, {"role": role, "reason": reason.strip() or None})
         notify(act, entry, "role_changed", (person,))
         return entry
 

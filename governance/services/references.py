@@ -48,6 +48,11 @@ def token(identifier: str) -> Subject:
     return Subject(kind="token", id=identifier)
 
 
+def job(identifier: str) -> Subject:
+    """A job."""
+    return Subject(kind="job", id=identifier)
+
+
 def incident(identifier: str) -> Subject:
     """An incident."""
     return Subject(kind="incident", id=identifier)

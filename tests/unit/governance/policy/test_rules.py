@@ -18,6 +18,7 @@ from governance.policy.subjects import (
     Anything,
     ContextFacts,
     DelegationFacts,
+    JobFacts,
     PersonFacts,
     RequestFacts,
     SlotFacts,
@@ -40,6 +41,7 @@ TARGET = TargetFacts(
     served_before=True,
 )
 WILLING: dict[type, Any] = {
+    JobFacts: JobFacts(owner="me", state="queued"),
     Anything: Anything(),
     ContextFacts: ContextFacts(owner="me"),
     AdapterFacts: AdapterFacts(generated_by="me", state="evaluated"),
@@ -75,6 +77,8 @@ def willing(action: Action) -> Any:
         return SlotFacts(current="a", seen="a", pending=False, target_id=None, target=None)
     if action is Action.REVOKE_ROLE:
         return PersonFacts(id="other", known=True, roles=frozenset({"engineer"}), role="engineer")
+    if action is Action.RETRY_JOB:
+        return JobFacts(owner="me", state="failed")
     if action is Action.RELEASE_CONTEXT:
         return ContextFacts(owner="me", held=True)
     return facts

@@ -1,0 +1,49 @@
+"""Service tokens: what each may, until when, and whether it still opens anything."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from adapters_core.ledger import people_queries, queries
+from adapters_core.ledger.records import Entry, parse_time
+from adapters_core.ledger.transactions import Reader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """One token; its secret is nowhere."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    expires: datetime
+    state: str
+    """active, expired or revoked."""
+    issued: Entry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """A page of tokens, the most recently changed first."""
+
+    tokens: tuple[Token, ...]
+    next: int | None
+
+
+def tokens(reader: Reader, at: datetime, *, before: int | None) -> Tokens:
+    """A page of tokens."""
+    rows = people_queries.subjects(reader, "token", before=before, limit=people_queries.PAGE + 1)
+    shown = rows[: people_queries.PAGE]
+    found = tuple(_token(queries.entry(reader, row.first_seq), row.state, at) for row in shown)
+    return Tokens(tokens=found, next=shown[-1].last_seq if len(rows) > len(shown) else None)
+
+
+def _token(issued: Entry, state: str, at: datetime) -> Token:
+    expires = parse_time(issued.data["expires"])
+    return Token(
+        id=issued.subject.id,
+        name=str(issued.data.get("name") or issued.subject.id),
+        scopes=tuple(issued.data["scopes"]),
+        expires=expires,
+        state="expired" if state == "active" and expires <= at else state,
+        issued=issued,
+    )

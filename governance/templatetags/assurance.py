@@ -1,0 +1,84 @@
+"""Words and addresses of the pages on assurance."""
+
+from datetime import timedelta
+
+from django import template
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, pgettext_lazy
+
+from adapters_core.ledger.records import Subject
+
+register = template.Library()
+KIND_NAMES: dict[str, Promise] = {
+    "adapter": pgettext_lazy("kind of subject", "adapter"),
+    "context": pgettext_lazy("kind of subject", "context"),
+    "delegation": pgettext_lazy("kind of subject", "delegation"),
+    "deployment": pgettext_lazy("kind of subject", "deployment"),
+    "drift": pgettext_lazy("kind of subject", "drift"),
+    "incident": pgettext_lazy("kind of subject", "incident"),
+    "job": pgettext_lazy("kind of subject", "job"),
+    "ledger": pgettext_lazy("kind of subject", "ledger"),
+    "person": pgettext_lazy("kind of subject", "person"),
+    "pilot": pgettext_lazy("kind of subject", "pilot"),
+    "policy": pgettext_lazy("kind of subject", "policy"),
+    "request": pgettext_lazy("kind of subject", "request"),
+    "slot": pgettext_lazy("kind of subject", "slot"),
+    "token": pgettext_lazy("kind of subject", "service token"),
+}
+SCOPE_NAMES: dict[str, Promise] = {
+    "generate": pgettext_lazy("scope", "generate adapters"),
+    "evaluate": pgettext_lazy("scope", "evaluate adapters"),
+    "read": pgettext_lazy("scope", "read everything"),
+    "infer": pgettext_lazy("scope", "ask what slots serve"),
+}
+JOB_NAMES: dict[str, Promise] = {
+    "generate": pgettext_lazy("kind of job", "Generate an adapter"),
+    "extend": pgettext_lazy("kind of job", "Add to an adapter"),
+    "erase": pgettext_lazy("kind of job", "Erase from an adapter"),
+    "evaluate": pgettext_lazy("kind of job", "Evaluate an adapter"),
+}
+_DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
+
+
+@register.filter
+def kind_name(kind: str) -> str:
+    """The name of a kind of subject in the person's language."""
+    return str(KIND_NAMES.get(kind, kind))
+
+
+@register.filter
+def scope_name(scope: str) -> str:
+    """What a service token may, in the person's language."""
+    return str(SCOPE_NAMES.get(scope, scope))
+
+
+@register.filter
+def job_name(kind: str) -> str:
+    """What a job does, in the person's language."""
+    return str(JOB_NAMES.get(kind, kind))
+
+
+@register.filter
+def span(value: timedelta | None) -> str:
+    """A length of time in its largest unit."""
+    if value is None:
+        return "–"
+    seconds = int(value.total_seconds())
+    if seconds >= 2 * _DAY:
+        return ngettext("%(n)d day", "%(n)d days", seconds // _DAY) % {"n": seconds // _DAY}
+    if seconds >= 2 * _HOUR:
+        return ngettext("%(n)d hour", "%(n)d hours", seconds // _HOUR) % {"n": seconds // _HOUR}
+    if seconds >= _MINUTE:
+        return ngettext("%(n)d minute", "%(n)d minutes", seconds // _MINUTE) % {"n": seconds // _MINUTE}
+    return _("less than a minute")
+
+
+@register.filter
+def subject_address(subject: Subject) -> str:
+    """The page of a subject; of one without a page, what the audit log says of it."""
+    try:
+        return reverse(subject.kind, args=[subject.id])
+    except NoReverseMatch:
+        return f"{reverse('audit')}?subject={subject.kind}:{subject.id}"

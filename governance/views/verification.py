@@ -1,0 +1,31 @@
+"""Verifying the ledger from the browser."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from adapters_core.ledger.checkpoints import latest_checkpoint
+from adapters_core.ledger.verification.verify import mark_verified
+from governance.forms.audit import VerifyForm
+from governance.installation import installation
+from governance.selectors import audit_reads, verification
+from governance.views.reading import reading
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def show(request: HttpRequest) -> HttpResponse:
+    """GET tells what was verified when; POST verifies now."""
+    form = VerifyForm(request.POST if request.method == "POST" else None)
+    outcome, covered = None, False
+    with reading(request) as sight:
+        if form.is_bound and form.is_valid():
+            outcome = verification.run(sight.reader, verification.Wanted(**form.cleaned_data))
+            covered = latest_checkpoint(sight.reader) is not None
+    if outcome and outcome.report.ok and covered:
+        # Remembers from where to go on next time; evidence of nothing, so it asks for no more than reading.
+        with installation().ledger.write() as tx:
+            mark_verified(tx, outcome.report)
+    with reading(request) as sight:
+        stands = audit_reads.standing(sight.reader, sight.at)
+    context = {"form": form, "outcome": outcome, "stands": stands, "levels": verification.LEVELS}
+    return render(request, "governance/verify_page.html", context)
