@@ -93,10 +93,12 @@ class PolicyForm(ProofForm):
                 label=_("Stage %(n)d: name") % words, max_length=100, required=first
             )
             self.fields[f"role_{number}"] = forms.ChoiceField(
-                label=_("Stage %(n)d: decided by") % words, choices=[(role, ROLE_NAMES[role]) for role in _DECIDING]
+                label=_("Stage %(n)d: decided by") % words,
+                choices=[(role, ROLE_NAMES[role]) for role in _DECIDING],
+                required=first,
             )
             self.fields[f"needed_{number}"] = forms.IntegerField(
-                label=_("Stage %(n)d: approvals needed") % words, min_value=1, max_value=20, initial=1
+                label=_("Stage %(n)d: approvals needed") % words, min_value=1, max_value=20, initial=1, required=first
             )
         places = [f"{part}_{number}" for number in range(1, STAGES + 1) for part in ("stage", "role", "needed")]
         rest = [name for name in self.fields if name not in {"name", "proof", *places}]
