@@ -13,6 +13,8 @@ COMPARED = 50
 """Approved adapters that are looked at site by site: the newest ones."""
 LIMIT = 6.0
 """Robust standard deviations from which a site stands out, where no policy says otherwise."""
+FAR = 1.5
+"""Times the median that a single site must reach besides: few adapters are alike by chance in some of many sites."""
 _IN_FORCE = ("approved", "conditionally_approved", "deployed")
 _LAYER = re.compile(r"layers?\.(\d+)\.(.+)$")
 
@@ -111,5 +113,11 @@ def _site(name: str, stated: dict[str, float], others: list[dict[str, dict[str, 
         median=among.median,
         high=max(same) if known else None,
         distance=among.distance,
-        stands_out=among.distance is not None and among.distance > limit,
+        stands_out=_stands_out(among, limit),
     )
+
+
+def _stands_out(among: NormPlace, limit: float) -> bool:
+    if among.distance is None or among.median is None:
+        return False
+    return among.distance > limit and among.norm > FAR * among.median

@@ -56,7 +56,7 @@ def _specification(report: NormReport) -> dict[str, Any]:
         "mark": {"type": "point", "filled": True, "size": 60},
         "encoding": {
             "x": x,
-            "y": {"field": "norm", "type": "quantitative", "title": _("Size of the change (Frobenius norm)")},
+            "y": {"field": "norm", "type": "quantitative", "title": None},
             "color": {"condition": {"test": "datum.out", "value": _OUT}, "value": _THIS},
             "shape": {"condition": {"test": "datum.out", "value": "diamond"}, "value": "circle"},
         },
@@ -80,6 +80,7 @@ def _specification(report: NormReport) -> dict[str, Any]:
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "data": {"values": rows},
+        "title": {"text": _("Size of the change (Frobenius norm)"), "anchor": "start", "fontSize": 13},
         "background": "white",
         "padding": 10,
         "config": {"font": _FONT, "axis": axis, "view": {"stroke": None}},
