@@ -40,8 +40,12 @@ _PATIENCE_SECONDS = 6 * 3600.0
 Say = Callable[[str], None]
 
 
-def tell(say: Say) -> None:
+def tell(say: Say, *, most: int | None = None) -> None:
     """Bring the examples to every state.
+
+    Args:
+        say: told what has been done.
+        most: examples; None: all.
 
     Raises:
         UnknownSubjectError: the people of the demonstration were not made.
@@ -50,6 +54,7 @@ def tell(say: Say) -> None:
     found = {example.name: example for example in examples()}
     order = [found[name] for name in FIRST if name in found]
     order += [example for name, example in found.items() if name not in FIRST]
+    order = order[:most]
     contexts = {example.name: _context(example) for example in order}
     if _complete(contexts.values()):
         say("the demonstration is as it was left")
