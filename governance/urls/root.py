@@ -7,6 +7,7 @@ from governance.views import account, errors, health, inbox, preferences
 urlpatterns = [
     path("", inbox.show, name="inbox"),
     path("v1/", include("governance.gateway.urls")),
+    path("", include("governance.urls.api")),
     path("healthz", health.healthz, name="healthz"),
     path("language", preferences.set_language, name="set-language"),
     path("time-zone", preferences.set_time_zone, name="set-time-zone"),
