@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _CHARACTERS_PER_TOKEN = 6
 _TRIES = 50
 _UNRELATED_PREFIX = 8
+_UNRELATED_DOCUMENTS = 0.5
+"""Share of unrelated rows of one chunk whose adapter is made from an invented document: what questions teach must not
+leak either."""
 
 
 class QuestionExample(Protocol):
@@ -127,6 +130,8 @@ class RowSource:
             if shares_teacher(self.settings, objective):
                 teacher = window[: length + 1]
         else:
+            if chunks == 1 and self.question_examples is not None and rng.random() < _UNRELATED_DOCUMENTS:
+                context = (self._document(rng)[0],)
             other = self._window(rng, target + 1)
             read = min(_UNRELATED_PREFIX, target)
             prefix, answer = other[:read], other[read:]
