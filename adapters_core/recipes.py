@@ -30,6 +30,24 @@ class Recipe:
         given = {name: value for name, value in changes.items() if value is not None}
         return replace(self, settings=replace(self.settings, **given))  # type: ignore[arg-type]  # checked by it
 
+    def with_mixture(self, shares: Mapping[str, tuple[float, float | None]]) -> "Recipe":
+        """The same recipe with other shares; an objective that is not named is not trained.
+
+        Args:
+            shares: share, and weight of the distillation (None: the recipe's own), by objective.
+
+        Raises:
+            ConfigError: an unknown objective, or a value out of its bounds.
+        """
+        if not shares:
+            return self
+        mixture: dict[str, Objective] = {}
+        for name, (share, distillation) in shares.items():
+            own = self.settings.objectives.get(name, Objective(share=share))
+            kept = own.distillation if distillation is None else distillation
+            mixture[name] = replace(own, share=share, distillation=kept)
+        return self.with_changes(objectives=mixture)
+
 
 _TEXT_ONLY = MappingProxyType(
     {
@@ -40,13 +58,15 @@ _TEXT_ONLY = MappingProxyType(
 )
 
 
-def _contexts_and_questions(*, reconstruction: float, completion: float, unrelated: float) -> Mapping[str, Objective]:
+def _contexts_and_questions(
+    *, reconstruction: float, completion: float, unrelated: float, distillation: float = 1.0
+) -> Mapping[str, Objective]:
     return MappingProxyType(
         {
             "reconstruction": Objective(share=reconstruction),
             "completion": Objective(share=completion),
             "question": Objective(share=1.0 - reconstruction - completion - unrelated),
-            "unrelated": Objective(share=unrelated, cross_entropy=0.0, distillation=1.0),
+            "unrelated": Objective(share=unrelated, cross_entropy=0.0, distillation=distillation),
         }
     )
 
@@ -90,7 +110,9 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 summary="SmolLM2-135M on one or two cores in bf16, hours, resumable day by day",
                 config=_SMOLLM2,
                 settings=TrainingSettings(
-                    objectives=_contexts_and_questions(reconstruction=0.2, completion=0.1, unrelated=0.15),
+                    objectives=_contexts_and_questions(
+                        reconstruction=0.15, completion=0.1, unrelated=0.3, distillation=3.0
+                    ),
                     start_tokens=60_000,
                     learning_rate=1e-3,
                     warmup_steps=10,
@@ -110,7 +132,9 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 summary="SmolLM2-135M on one H200 in bf16, 20 minutes, about 200 M tokens",
                 config=_SMOLLM2,
                 settings=TrainingSettings(
-                    objectives=_contexts_and_questions(reconstruction=0.25, completion=0.15, unrelated=0.1),
+                    objectives=_contexts_and_questions(
+                        reconstruction=0.15, completion=0.1, unrelated=0.3, distillation=3.0
+                    ),
                     start_tokens=200_000,
                     learning_rate=1e-3,
                     warmup_steps=100,

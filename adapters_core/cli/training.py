@@ -53,6 +53,14 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     train.add_argument("--batch-rows", type=positive, default=None, help="rows of a micro-batch")
     train.add_argument("--learning-rate", type=float, default=None, help="peak of the schedule")
     train.add_argument("--seed", type=int, default=None, help="source of every draw")
+    train.add_argument(
+        "--mixture",
+        type=_share,
+        nargs="+",
+        default=[],
+        metavar="NAME=SHARE[:KL]",
+        help="shares of the objectives, as question=0.55 unrelated=0.15:3 (after the colon: weight of the distillation)",
+    )
     train.add_argument("--mlflow", default=None, metavar="URI", help="also record the run there, as sqlite:///runs.db")
     add_model_options(train, generator=False)
     add_json_option(train)
@@ -64,12 +72,16 @@ def run(args: argparse.Namespace) -> int:
     from adapters_core.recipes import recipe
     from adapters_core.storage import exclusive
 
-    chosen = recipe(args.recipe).with_changes(
-        time_limit_s=args.time_limit,
-        max_steps=args.steps,
-        batch_rows=args.batch_rows,
-        learning_rate=args.learning_rate,
-        seed=args.seed,
+    chosen = (
+        recipe(args.recipe)
+        .with_changes(
+            time_limit_s=args.time_limit,
+            max_steps=args.steps,
+            batch_rows=args.batch_rows,
+            learning_rate=args.learning_rate,
+            seed=args.seed,
+        )
+        .with_mixture(dict(args.mixture))
     )
     if args.start_from:
         chosen = chosen.with_changes(start_tokens=0)  # what it was trained to stays
@@ -82,6 +94,16 @@ def run(args: argparse.Namespace) -> int:
     training = _training_run(args, chosen, base, _generator(args, chosen, base), passages)
     training.train()
     return INTERRUPTED if training.interrupted else 0
+
+
+def _share(text: str) -> tuple[str, tuple[float, float | None]]:
+    """What ``--mixture`` takes: (objective, (share, weight of the distillation))."""
+    name, _, numbers = text.partition("=")
+    share, colon, weight = numbers.partition(":")
+    try:
+        return name, (float(share), float(weight) if colon else None)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be NAME=SHARE or NAME=SHARE:KL with numbers, got {text!r}") from error
 
 
 def _train(args: argparse.Namespace, chosen: "Recipe", passages: "Sequence[Passage]") -> int:

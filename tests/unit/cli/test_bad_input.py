@@ -482,11 +482,24 @@ def test_a_number_below_one_is_refused_by_the_option(
     assert place.files() == before
 
 
+@pytest.mark.parametrize("given", ["question", "question=half", "question=0.5:", "=:"])
+def test_a_share_that_is_no_number_is_refused_by_the_option(
+    place: Place, given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(place.train("--mixture", given))
+
+    assert ended.value.code == 2
+    assert f"must be NAME=SHARE or NAME=SHARE:KL with numbers, got '{given}'" in capsys.readouterr().err
+
+
 TRAINING: dict[str, tuple[list[str], int, str]] = {
     "an unknown recipe": (["--recipe", "huge"], 2, "smollm2-cpu"),
     "a rate of 0": (["--learning-rate", "0"], 2, "learning_rate must be positive and finite"),
     "a rate of NaN": (["--learning-rate", "nan"], 2, "learning_rate must be positive and finite"),
     "a negative time": (["--time-limit", "-1"], 2, "time_limit_s must be positive and finite"),
+    "an objective that there is not": (["--mixture", "poetry=1"], 2, "objectives must be of"),
+    "a mixture of nothing": (["--mixture", "question=0"], 2, "at least one objective must have a share above 0"),
     "a missing corpus": (["--corpus", "/nowhere/corpus.jsonl"], 2, "corpus.jsonl"),
     "a generator that is not there": (["--start-from", "/nowhere/g.safetensors"], 2, "no generator at"),
 }
