@@ -59,7 +59,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         nargs="+",
         default=[],
         metavar="NAME=SHARE[:KL]",
-        help="shares of the objectives, as question=0.55 unrelated=0.15:3 (after the colon: weight of the distillation)",
+        help="shares of the objectives, as question=0.55 unrelated=0.15:3 (then the weight of the distillation)",
     )
     train.add_argument("--mlflow", default=None, metavar="URI", help="also record the run there, as sqlite:///runs.db")
     add_model_options(train, generator=False)
