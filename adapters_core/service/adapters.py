@@ -111,6 +111,8 @@ class AdapterShelf:
     def resolve(self, model: str) -> ResolvedModel:
         """What answers under a name, made resident where it is not.
 
+        A session of the store answers under its digest without being loaded: to try it out leaves no name behind.
+
         Raises:
             UnknownAdapterError: no adapter has that name.
             IntegrityError: its files are no longer what was loaded.
@@ -118,6 +120,8 @@ class AdapterShelf:
         if model == self.base_name:
             return ResolvedModel(name=model, digest=self._base.digest, pairs=None)
         record = self._names.find(model)
+        if record is None and self._store.holds(model):
+            return self.of_digest(model)
         if record is None:
             raise UnknownAdapterError(
                 f"no model {model[:128]!r}: the base is {self.base_name!r}, adapters are loaded first"

@@ -65,18 +65,21 @@ class SessionStore:
             raise IntegrityError(f"the folder of adapter {digest[:16]} holds {session.adapter.digest[:16]}")
         return session
 
+    def holds(self, digest: str) -> bool:
+        """Whether there is a session of this digest."""
+        return bool(_DIGEST.fullmatch(digest)) and (self.folder / digest).is_dir()
+
     def path(self, digest: str) -> Path:
         """The folder of a session.
 
         Raises:
             UnknownAdapterError: there is none.
         """
-        folder = self.folder / digest
-        if not _DIGEST.fullmatch(digest) or not folder.is_dir():
+        if not self.holds(digest):
             raise UnknownAdapterError(
                 f"no adapter {digest[:64]!r} in this store: name one by the 64 digits of its digest"
             )
-        return folder
+        return self.folder / digest
 
     def file(self, digest: str, name: str) -> Path:
         """One of the files that travel.

@@ -37,6 +37,7 @@ class Action(StrEnum):
     SET_POLICY = "set_policy"
     CANCEL_JOB = "cancel_job"
     RETRY_JOB = "retry_job"
+    TRY_OUT = "try_out"
     READ = "read"
 
 
@@ -76,6 +77,8 @@ MAY: dict[Action, frozenset[str]] = {
     Action.SET_POLICY: frozenset({"admin"}),
     Action.CANCEL_JOB: frozenset({"admin", "engineer"}),
     Action.RETRY_JOB: frozenset({"admin", "engineer"}),
+    # Asking an adapter changes nothing, but it is an act, and auditors only read.
+    Action.TRY_OUT: ANY_ROLE - {"auditor"},
     Action.READ: ANY_ROLE,
 }
 """The roles of which one is needed."""

@@ -61,4 +61,5 @@ RULES: Mapping[Action, tuple[type, Rule]] = {
     Action.EVALUATE: (AdapterFacts, adapter),
     Action.REQUEST: (AdapterFacts, adapter),
     Action.RETIRE: (AdapterFacts, adapter),
+    Action.TRY_OUT: (AdapterFacts, adapter),
 }

@@ -43,6 +43,7 @@ ACTION_NAMES: dict[str, Promise] = {
     "set_policy": _("set an approval policy"),
     "cancel_job": _("cancel a job"),
     "retry_job": _("retry a job"),
+    "try_out": _("try an adapter out"),
     "read": _("read"),
 }
 STATE_NAMES: dict[str, Promise] = {

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from governance.views import deployments, moments, placements, slots
+from governance.views import deployments, moments, placements, playground, slots
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("slots/", slots.listed, name="slots"),
@@ -11,4 +11,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("slots/<slug:name>/<slug:kind>/", placements.place, name="place"),
     path("deployments/<slug:identifier>/", deployments.show, name="deployment"),
     path("at", moments.at, name="at"),
+    path("playground/", playground.show, name="playground"),
 ]

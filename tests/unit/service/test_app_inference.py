@@ -46,6 +46,17 @@ def test_an_answer_is_what_the_adapted_model_says_itself(tiny: TinyService) -> N
     assert answer["finish_reason"] == "length"
 
 
+def test_an_adapter_of_the_store_answers_under_its_digest_and_leaves_no_name_behind(tiny: TinyService) -> None:
+    digest = tiny.load("ferry-1", FERRY)
+    named = chat(tiny, "ferry-1")
+    tiny.call.post("/v1/unload_lora_adapter", {"lora_name": "ferry-1"})
+
+    assert chat(tiny, digest)["choices"] == named["choices"]
+    assert [card["id"] for card in tiny.call.get("/v1/models").json()["data"]] == [BASE]
+    unknown = tiny.call.post("/v1/chat/completions", {"model": "0" * 64, "messages": ASK})
+    assert unknown.status_code == 404
+
+
 def test_concurrent_requests_under_different_adapters_never_leak(tiny: TinyService) -> None:
     documents = {name: {"name": name, "text": f"{name} " * 12 + "sails at dawn."} for name in ("ada", "bo", "cy")}
     for name, document in documents.items():
