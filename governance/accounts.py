@@ -12,9 +12,12 @@ from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
+from governance.proofs import STEP_UP, record_step_up
 from governance.services.welcome_person import welcome_person
 
 
@@ -32,6 +35,11 @@ class SignOnAdapter(DefaultSocialAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         """Whom the provider lets in may have an account here."""
         return True
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        """A trip to the provider for a signature proves who is signed in here; it changes nobody's session."""
+        if STEP_UP in (sociallogin.state.get("data") or {}) and not record_step_up(request, sociallogin):
+            messages.error(request, _("The identity provider did not say that you signed in just now: not confirmed."))
 
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
         """Name the account by a uuid, as every account is, and keep the whole name in one field."""

@@ -11,6 +11,7 @@ from adapters_core.errors import AccessError
 from adapters_core.ledger import people_queries, records
 from adapters_core.ledger.transactions import Reader
 from governance.policy.actors import Actor, Standing
+from governance.proofs import fresh_proofs, method
 
 USED = "ringi_proof_used"
 
@@ -25,13 +26,13 @@ def actor_of(request: HttpRequest) -> Actor:
         raise AccessError("this needs somebody who is signed in")
     proofs = get_authentication_records(request, request.user)
     signed_in = [proof for proof in proofs if not proof.get("reauthenticated")]
-    renewed = [proof for proof in proofs if proof.get("reauthenticated") and proof["at"] > request.session.get(USED, 0)]
-    methods = dict.fromkeys(_method(proof) for proof in signed_in) or {"session": None}
+    renewed = fresh_proofs(request, request.user, after=request.session.get(USED, 0))
+    methods = dict.fromkeys(method(proof) for proof in signed_in) or {"session": None}
     return Actor(
         id=request.user.username,
         name=request.user.first_name or request.user.email,
         kind="person",
-        method=_method(renewed[-1]) if renewed else "+".join(methods),
+        method=method(renewed[-1]) if renewed else "+".join(methods),
         authenticated=_moment(signed_in[-1]["at"]) if signed_in else None,
         confirmed=_moment(renewed[-1]["at"]) if renewed else None,
     )
@@ -55,11 +56,6 @@ def snapshot(actor: Actor) -> records.Actor:
     auth = records.Authentication(method=actor.method, time=moment) if actor.method and moment else None
     roles = tuple(standing.name for standing in actor.roles)
     return records.Actor(id=actor.id, name=actor.name, kind=actor.kind, roles=roles, auth=auth)
-
-
-def _method(proof: dict[str, object]) -> str:
-    method = str(proof.get("type") or proof.get("method") or "unknown")
-    return {"webauthn": "passkey", "socialaccount": "oidc"}.get(method, method)
 
 
 def _moment(seconds: object) -> datetime:

@@ -62,6 +62,8 @@ class Environment:
     mail_url: str | None
     trust_proxy: bool
     """Whether a proxy in front sets X-Forwarded-Proto and X-Forwarded-For."""
+    sign_with_second_factor: bool
+    """Whether a password alone, of a person without an authenticator app, signs nothing."""
 
 
 def read_environment(environ: Mapping[str, str], *, root: Path) -> Environment:
@@ -95,6 +97,7 @@ def read_environment(environ: Mapping[str, str], *, root: Path) -> Environment:
         sign_on=_sign_on(environ),
         mail_url=environ.get("RINGI_MAIL_URL") or None,
         trust_proxy=_flag(environ, "RINGI_TRUST_PROXY", default=False),
+        sign_with_second_factor=_flag(environ, "RINGI_SIGN_WITH_SECOND_FACTOR", default=False),
     )
     if environment.webhooks and len(environment.webhook_secret) < SHORTEST_WEBHOOK_SECRET:
         raise ConfigError(f"RINGI_WEBHOOK_SECRET must hold at least {SHORTEST_WEBHOOK_SECRET} characters: it signs")

@@ -4,11 +4,14 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.middleware.locale import LocaleMiddleware
+from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.cache import add_never_cache_headers
+from django.utils.http import urlencode
 
 from adapters_core.errors import (
     AccessError,
@@ -21,6 +24,7 @@ from adapters_core.errors import (
     UnknownSubjectError,
 )
 from governance import zones
+from governance.proofs import fresh_proofs
 from governance.views import errors
 
 Answer = Callable[[HttpRequest], HttpResponse]
@@ -48,6 +52,28 @@ class TimeZoneMiddleware:
         chosen = zones.zone(request.COOKIES.get(zones.COOKIE, ""), default=settings.TIME_ZONE)
         with timezone.override(chosen):
             return self.get_response(request)
+
+
+class SecondFactorsMiddleware:
+    """Who adds or removes what they sign with proves first, by all they have, that it is them.
+
+    allauth asks for one proof of any kind, and asks nothing of people who come through the identity provider.
+    """
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer; process_view is called before the view."""
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: object, args: object, named: object) -> HttpResponse | None:
+        """The page that asks for the proof; None where none is needed, or one was given."""
+        name = request.resolver_match.url_name if request.resolver_match else None
+        user = request.user
+        if name not in _GUARDED or not isinstance(user, User) or fresh_proofs(request, user, signature=False):
+            return None
+        return HttpResponseRedirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': request.path})}")
 
 
 class PrivatePagesMiddleware:
@@ -83,6 +109,19 @@ class ErrorPagesMiddleware:
         return answer(request, exception) if answer else None
 
 
+_GUARDED = frozenset(
+    {
+        "account_set_password",
+        "mfa_activate_totp",
+        "mfa_add_webauthn",
+        "mfa_deactivate_totp",
+        "mfa_download_recovery_codes",
+        "mfa_generate_recovery_codes",
+        "mfa_remove_webauthn",
+        "mfa_view_recovery_codes",
+    }
+)
+"""Pages of allauth that change, or show, what a person signs with."""
 _PAGES: tuple[tuple[tuple[type[Exception], ...], Callable[[HttpRequest, Exception], HttpResponse]], ...] = (
     ((Http404, UnknownSubjectError, UnknownAdapterError), errors.page_not_found),
     ((ErasedError,), errors.gone),

@@ -26,7 +26,14 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # both; so a request is no transaction either.
 DATABASES = {"default": {**database_settings(ENVIRONMENT.database_url), "ATOMIC_REQUESTS": False}}
 # Shared by every process, so that the lock on guessing counts them together and outlives a restart.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"}}
+# Wrong passwords are counted in it, used codes and sent forms remembered. A full cache forgets: its default are 300.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "django_cache",
+        "OPTIONS": {"MAX_ENTRIES": 1_000_000},
+    }
+}
 
 VAR = ENVIRONMENT.var
 LEDGER_URL = ENVIRONMENT.ledger_url
@@ -73,6 +80,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "governance.middleware.SecondFactorsMiddleware",
     "governance.middleware.PrivatePagesMiddleware",
     "governance.middleware.ErrorPagesMiddleware",
 ]
@@ -168,6 +176,7 @@ SOCIALACCOUNT_PROVIDERS = (
     if ENVIRONMENT.sign_on
     else {}
 )
+SIGN_WITH_SECOND_FACTOR = ENVIRONMENT.sign_with_second_factor
 MFA_ADAPTER = "governance.accounts.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True

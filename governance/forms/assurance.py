@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from governance.forms.proof import ProofForm
+from governance.forms.proof import FIELDS, ProofForm
 from governance.policy.actions import DECISIONS, MAY
 from governance.policy.actors import ROLES, SCOPES
 from governance.policy.words import ROLE_NAMES
@@ -101,8 +101,8 @@ class PolicyForm(ProofForm):
                 label=_("Stage %(n)d: approvals needed") % words, min_value=1, max_value=20, initial=1, required=first
             )
         places = [f"{part}_{number}" for number in range(1, STAGES + 1) for part in ("stage", "role", "needed")]
-        rest = [name for name in self.fields if name not in {"name", "proof", *places}]
-        self.order_fields(["name", *places, *rest, "proof"])
+        rest = [name for name in self.fields if name not in {"name", *FIELDS, *places}]
+        self.order_fields(["name", *places, *rest, *FIELDS])
 
     def policy(self, before: Mapping[str, Any] | None) -> dict[str, Any]:
         """The policy of a valid form; what the form cannot say is kept from the version before."""

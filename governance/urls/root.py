@@ -13,6 +13,10 @@ urlpatterns = [
     path("time-zone", preferences.set_time_zone, name="set-time-zone"),
     # A mail address is who one is here: only an administrator changes it. These stand before allauth's pages.
     path("accounts/email/", account.mail_address, name="account_email"),
+    # Who has two factors confirms with both: allauth's pages would take one of them.
+    path("accounts/reauthenticate/", account.confirm, name="account_reauthenticate"),
+    path("accounts/2fa/reauthenticate/", account.confirm, name="mfa_reauthenticate"),
+    path("accounts/sign-on-again/", account.sign_on_again, name="sign-on-again"),
     path("accounts/", include("allauth.urls")),
     path("", include("governance.urls.adapters")),
     path("", include("governance.urls.approvals")),

@@ -99,7 +99,7 @@ def place(request: HttpRequest, name: str, kind: str) -> HttpResponse:
         else PlacementForm(request.POST)
     )
     # A proof that is missing is for the rules to refuse, so that the attempt is recorded.
-    if not form.is_valid() and set(form.errors) != {"proof"}:
+    if not form.is_valid() and not (isinstance(form, EmergencyForm) and form.lacks_proof_only):
         return _page(request, name, kind, way, form=form, status=refusals.BAD)
     actor = actor_of(request) if form.is_valid() else replace(actor_of(request), confirmed=None)
     try:
