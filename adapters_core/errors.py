@@ -4,6 +4,8 @@ A message says what must hold, what was got and, where it helps, what to do. Eac
 ``code`` (used in problem+json answers and by ``--json``) and the exit status of the command line.
 """
 
+from collections.abc import Mapping
+
 
 class RingiError(Exception):
     """Base of every error that the core raises on purpose."""
@@ -23,6 +25,18 @@ class ContextError(InputError):
     """A context is empty, undecodable, too short or over the limit."""
 
     code = "invalid_context"
+
+
+class PersonalDataError(ContextError):
+    """A context holds personal data, and nobody said why it may be used."""
+
+    code = "personal_data"
+
+    def __init__(self, message: str, *, found: Mapping[str, int]) -> None:
+        stated = ", ".join(f"{kind} {count}" for kind, count in found.items() if count)
+        super().__init__(f"{message}; found: {stated}")
+        self.found = found
+        """Kind -> how often."""
 
 
 class ConfigError(InputError):

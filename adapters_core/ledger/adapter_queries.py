@@ -121,6 +121,8 @@ def find_adapters(
         asked = asked.where(column.is_not(None))
     if after:
         value, digest = paging.place(after)
+        if isinstance(value, str) is not (column is _TABLE.name):
+            raise InputError(f"`after` must come from a page with the same sort, got one for another than {sort}")
         beyond = column < value if down else column > value
         later = _TABLE.digest < digest if down else _TABLE.digest > digest
         asked = asked.where(or_(beyond, and_(column == value, later)))

@@ -20,8 +20,18 @@ def place(text: str) -> tuple[Any, str]:
     """
     try:
         value, key = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"`after` must come from the page before, got {text[:80]!r}") from error
-    if not isinstance(value, str | int | float) or isinstance(value, bool) or not isinstance(key, str):
+    if not (_is_text(value) or _is_number(value)) or not _is_text(key):
         raise InputError(f"`after` must come from the page before, got {text[:80]!r}")
     return value, key
+
+
+def _is_text(value: object) -> bool:
+    """A text that a database takes: no NUL, no half of a pair."""
+    return isinstance(value, str) and "\0" not in value and not any("\ud800" <= one <= "\udfff" for one in value)
+
+
+def _is_number(value: object) -> bool:
+    """A number that a database takes."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**63

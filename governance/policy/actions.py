@@ -90,13 +90,18 @@ NEVER: dict[str, frozenset[Action]] = {
 }
 """What a role takes away, whatever other roles the same person holds."""
 
-SCOPE_OF: dict[Action, str] = {
-    Action.GENERATE: "generate",
-    Action.EXTEND: "generate",
-    Action.EVALUATE: "evaluate",
-    Action.READ: "read",
+SCOPES_FOR: dict[Action, frozenset[str]] = {
+    Action.SUBMIT_CONTEXT: frozenset({"generate"}),
+    Action.GENERATE: frozenset({"generate"}),
+    Action.EXTEND: frozenset({"generate"}),
+    Action.ERASE: frozenset({"generate"}),
+    Action.EVALUATE: frozenset({"evaluate"}),
+    # Of its own jobs only: the rules on jobs see to it.
+    Action.CANCEL_JOB: frozenset({"generate", "evaluate"}),
+    Action.RETRY_JOB: frozenset({"generate", "evaluate"}),
+    Action.READ: frozenset({"read"}),
 }
-"""The scope with which a service token may do it; what is missing here no token ever may."""
+"""The scopes of a service token of which one is needed; what is missing here no token ever may."""
 
 CONFLICTS: tuple[frozenset[str], ...] = (
     *(frozenset({"auditor", role}) for role in sorted(ANY_ROLE - {"auditor"})),

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from adapters_core.errors import ConfigError
 from governance.policy import adapter_rules, job_rules, people_rules, request_rules, slot_rules
-from governance.policy.actions import MAY, NEVER, SCOPE_OF, SIGNED, Action
+from governance.policy.actions import MAY, NEVER, SCOPES_FOR, SIGNED, Action
 from governance.policy.actors import Actor
 from governance.policy.reasons import REASONS
 from governance.policy.subjects import Anything, Rule, Subject
@@ -66,10 +66,9 @@ def who(actor: Actor, action: Action) -> str | None:
     if actor.kind == "system":
         return "system_never"
     if actor.kind == "service":
-        scope = SCOPE_OF.get(action)
-        if scope is None:
+        if action not in SCOPES_FOR:
             return "token_never"
-        return None if scope in actor.scopes else "scope_missing"
+        return None if SCOPES_FOR[action] & actor.scopes else "scope_missing"
     if any(actor.holds(role) and action in forbidden for role, forbidden in NEVER.items()):
         return "role_forbids"
     return None if any(actor.holds(role) for role in MAY[action]) else "role_missing"

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 from uuid import uuid4
 
-from adapters_core.errors import ContextError
+from adapters_core.errors import ContextError, PersonalDataError
 from adapters_core.ledger import vault
 from governance.installation import installation
 from governance.policy.actions import Action
@@ -43,14 +43,17 @@ def submit_context(
         personal_data_reason: why it may be used although the scan finds personal data in it.
 
     Raises:
-        ContextError: it is empty, too long, or holds personal data without a reason.
+        ContextError: it is empty or too long.
+        PersonalDataError: it holds personal data, and no reason was given.
         DeniedError: the rules refuse.
     """
     data = _checked(title, text, questions)
     findings = counts(scan(text))
     if sum(findings.values()) and not personal_data_reason.strip():
-        found = ", ".join(f"{kind} {count}" for kind, count in findings.items() if count)
-        raise ContextError(f"a context with personal data needs a reason for its use; found: {found}")
+        raise PersonalDataError(
+            "a context with personal data needs a reason for its use: state personal_data_reason, or take them out",
+            found=findings,
+        )
     identifier = str(uuid4())
     chunks = [part.strip().encode() for part in re.split(r"\n\s*\n", text) if part.strip()]
     master = installation().master_key
@@ -90,6 +93,8 @@ def language_of(text: str) -> str | None:
 def _checked(title: str, text: str, questions: Sequence[Mapping[str, Any]]) -> bytes:
     if not 0 < len(title.strip()) <= 200:  # noqa: PLR2004  as long as a line on the page
         raise ContextError(f"a title must have 1 to 200 characters, got {len(title.strip())}")
+    if not title.strip().isprintable():
+        raise ContextError("a title must be one line without control characters")
     try:
         data = text.encode()
     except UnicodeEncodeError as error:

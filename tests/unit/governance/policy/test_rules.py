@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters_core.errors import ConfigError
-from governance.policy.actions import DECISIONS, MAY, NEVER, SCOPE_OF, SIGNED, Action
+from governance.policy.actions import DECISIONS, MAY, NEVER, SCOPES_FOR, SIGNED, Action
 from governance.policy.actors import ROLES, SCOPES, Actor, Standing
 from governance.policy.reasons import REASONS
 from governance.policy.rules import RULES, can, who
@@ -116,16 +116,28 @@ def test_a_token_generates_evaluates_and_reads_within_its_scopes(action: Action,
     roles = tuple(Standing(name=role, since=LONG_AGO) for role in ROLES)
     token = Actor(id="me", name="CI", kind="service", scopes=scopes, roles=roles, confirmed=NOW)
 
-    assert can(token, action, willing(action), at=NOW).allowed is (SCOPE_OF.get(action) in scopes)
+    assert can(token, action, willing(action), at=NOW).allowed is bool(SCOPES_FOR.get(action, frozenset()) & scopes)
 
 
 def test_no_token_ever_decides_or_deploys_or_administers() -> None:
-    assert {action for action in Action if action in SCOPE_OF} == {
+    assert {action for action in Action if action in SCOPES_FOR} == {
+        Action.SUBMIT_CONTEXT,
         Action.GENERATE,
         Action.EXTEND,
+        Action.ERASE,
         Action.EVALUATE,
+        Action.CANCEL_JOB,
+        Action.RETRY_JOB,
         Action.READ,
     }
+
+
+@pytest.mark.parametrize("action", [Action.CANCEL_JOB, Action.RETRY_JOB])
+def test_a_token_cancels_and_retries_its_own_jobs_only(action: Action) -> None:
+    token = Actor(id="me", name="CI", kind="service", scopes=frozenset({"generate", "evaluate"}))
+    others = JobFacts(owner="other", state=willing(action).state)
+
+    assert can(token, action, others, at=NOW).reason_code == "not_owner"
 
 
 requests = st.builds(

@@ -1,0 +1,90 @@
+"""The ledger as a whole: how far it is signed and verified, its newest checkpoint, proofs that it only grew."""
+
+from typing import Annotated
+
+from django.http import HttpRequest
+from ninja import Query, Router
+
+from adapters_core.errors import UnknownSubjectError
+from adapters_core.ledger.checkpoints import Checkpoint, latest_checkpoint
+from adapters_core.ledger.transactions import Reader
+from governance.api.fields import Json, Moment, Record
+from governance.api.reading import read
+from governance.installation import installation
+from governance.selectors import audit_reads
+from governance.selectors.consistency import consistency
+
+router = Router(tags=["ledger"])
+Size = Annotated[int, Query(ge=1, lt=2**53, description="Entries of a tree")]
+
+
+class CheckpointOut(Record):
+    """A signed statement of what the ledger held. Keep it elsewhere: it shows later whether anything was changed."""
+
+    size: int
+    """Entries that it covers: 0 to size - 1."""
+    root_hash: str
+    time: Moment
+    key_id: str
+    envelope: Json
+    """DSSE, signed with Ed25519."""
+
+
+class Standing(Record):
+    """How far the ledger has come, and how much of it is signed and verified."""
+
+    size: int
+    unsigned: int
+    """Entries that no checkpoint covers yet."""
+    checkpoint_size: int | None
+    checkpoint_time: Moment | None
+    checkpoint_age_seconds: float | None
+    verified: int
+    """Entries that the last verification without findings covers."""
+    verified_time: Moment | None
+    """null: never verified."""
+
+
+class Consistency(Record):
+    """The proof that the tree of `second` entries only added to the tree of `first` (RFC 9162, 2.1.4)."""
+
+    first: int
+    second: int
+    first_root: str
+    second_root: str
+    path: list[str]
+    holds: bool
+    """Whether the path leads to both roots; check it yourself, against roots that you kept."""
+
+
+@router.get("", response=Standing)
+def read_standing(request: HttpRequest) -> object:
+    """How much is recorded, signed and verified."""
+    found = read(request, lambda db: audit_reads.standing(db, installation().ledger.clock()))
+    return {
+        "size": found.size,
+        "unsigned": found.unsigned,
+        "checkpoint_size": found.checkpoint.size if found.checkpoint else None,
+        "checkpoint_time": found.checkpoint.time if found.checkpoint else None,
+        "checkpoint_age_seconds": found.age.total_seconds() if found.age is not None else None,
+        "verified": found.verified,
+        "verified_time": found.verified_when,
+    }
+
+
+@router.get("/checkpoint", response=CheckpointOut)
+def read_checkpoint(request: HttpRequest) -> object:
+    """The newest signed checkpoint."""
+    return read(request, _latest)
+
+
+@router.get("/consistency", response=Consistency)
+def prove_consistency(request: HttpRequest, first: Size, second: Size) -> object:
+    """That nothing was changed between two sizes."""
+    return read(request, lambda db: consistency(db, first, second))
+
+
+def _latest(db: Reader) -> Checkpoint:
+    if found := latest_checkpoint(db):
+        return found
+    raise UnknownSubjectError("the ledger has no checkpoint yet: the first decision or deployment signs one")

@@ -1,0 +1,152 @@
+"""A ledger with something of every kind in it, and service tokens that call the API about it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.test import Client
+
+from adapters_core.ledger import jobs
+from governance.services.approve import approve
+from governance.services.deploy import deploy
+from governance.services.evaluate import evaluate
+from governance.services.issue_token import IssuedToken, issue_token
+from governance.services.request_approval import request_approval
+from tests.cast import HANAKO, MISAKI, YUKI
+from tests.factories.adapters import finish, generate, submit
+from tests.factories.evaluations import measure
+from tests.factories.installations import Place
+from tests.unit.governance.services.test_approving import signature
+
+ROOT = "/api/v1/"
+NONE = [3.0 + 0.1 * place for place in range(8)]
+QUESTIONS = ["日当はいくらですか。", "宿泊費の上限は。"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """Names of what is in the ledger."""
+
+    context: str
+    other: str
+    """A second context."""
+    served: str
+    """An adapter that was approved and deployed."""
+    waiting: str
+    """An adapter whose approval is asked for."""
+    request: str
+    """That wait for a decision."""
+    decided: str
+    """The request by which the other one was approved."""
+    deployment: str
+    job: str
+    """A person's job, which failed."""
+
+    def address(self, template: str) -> str:
+        """An address of the description with names of this world in it."""
+        named = {
+            "/contexts/{identifier}": self.context,
+            "/requests/{identifier}": self.request,
+            "/deployments/{identifier}": self.deployment,
+            "/jobs/{identifier}": self.job,
+            "/adapters/{digest}": self.served,
+            "/slots/{name}": "support",
+            "/policies/{name}": "standard",
+            "/people/{person}": HANAKO.id,
+            "/entries/{seq}": "3",
+            "/compare/{candidates}": f"{self.served}...{self.waiting}...none",
+        }
+        found = template
+        for pattern, name in named.items():
+            found = found.replace(pattern, f"{pattern.rpartition('/')[0]}/{name}")
+        return found.replace("{verb}", "approve")
+
+
+def populate(place: Place) -> World:
+    """One of everything."""
+    context, other = submit(place), submit(place, title="慶弔規程", text="結婚祝金は三万円とする。")
+    served, waiting = (_adapter(place, context, name, gain) for name, gain in (("第1版", 0.5), ("第2版", 1.5)))
+    decided, request = (_asked(place, one) for one in (served, waiting))
+    approve(place.actor(YUKI), request=decided, signature=signature(place, decided))
+    entry = deploy(place.actor(MISAKI), slot="support", adapter=served, seen=None, reason="公開")
+    finish(place, entry.subject.id)
+    job = evaluate(place.actor(HANAKO), adapter=waiting, suite="retention")
+    with place.ledger.write() as tx:
+        leased = jobs.lease_job(tx, worker="worker-1", kinds=("evaluate",), seconds=60)
+        if leased is None:
+            raise LookupError("the job that was just submitted is not there")
+        jobs.fail_job(tx, leased, error="the core gave no answer")
+    return World(
+        context=context,
+        other=other,
+        served=served,
+        waiting=waiting,
+        request=request,
+        decided=decided,
+        deployment=entry.subject.id,
+        job=job.job,
+    )
+
+
+def token(place: Place, *scopes: str, days: float = 1) -> IssuedToken:
+    """A service token."""
+    expires = place.clock.now + timedelta(days=days)
+    return issue_token(place.actor(MISAKI), name="pipeline", scopes=frozenset(scopes), expires=expires)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """A program with a token."""
+
+    secret: str
+
+    def call(self, method: str, path: str, body: object = None, **headers: str) -> Any:
+        """Call an operation with a JSON body."""
+        bearer = {"authorization": f"Bearer {self.secret}", **headers}
+        client = Client(enforce_csrf_checks=True)
+        address = path if path.startswith("/") else ROOT + path
+        if body is None:
+            return client.generic(method, address, headers=bearer)
+        return client.generic(method, address, _json(body), content_type="application/json", headers=bearer)
+
+    def get(self, path: str, **headers: str) -> Any:
+        """Read."""
+        return self.call("GET", path, **headers)
+
+    def post(self, path: str, body: object = None, **headers: str) -> Any:
+        """Ask for something."""
+        return self.call("POST", path, {} if body is None else body, **headers)
+
+    def upload(self, path: str, fields: Mapping[str, object]) -> Any:
+        """Send a file."""
+        bearer = {"authorization": f"Bearer {self.secret}"}
+        return Client(enforce_csrf_checks=True).post(ROOT + path, fields, headers=bearer)
+
+
+def caller(place: Place, *scopes: str, days: float = 1) -> Caller:
+    """A program with a new token."""
+    return Caller(secret=token(place, *scopes, days=days).secret)
+
+
+def _json(body: object) -> str:
+    return body if isinstance(body, str) else json.dumps(body)
+
+
+def _adapter(place: Place, context: str, name: str, gain: float) -> str:
+    digest = generate(place, context=context, name=name)
+    losses = {
+        "none": NONE,
+        "prompt": [value - 2.0 for value in NONE],
+        "adapter": [value - gain for value in NONE],
+    }
+    said = {"adapter": ["三千円です。", "わかりません。"]}
+    measure(place, digest, losses, general={"none": NONE, "adapter": NONE}, said=said, questions=QUESTIONS)
+    return digest
+
+
+def _asked(place: Place, adapter: str) -> str:
+    return request_approval(
+        place.actor(HANAKO), adapter=adapter, slot="support", policy="standard", comment="窓口で使う"
+    )
