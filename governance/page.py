@@ -50,6 +50,7 @@ SECTIONS = (
         _("Operation"),
         (
             ("slots", _("Slots and deployments")),
+            ("incidents", _("Incidents")),
             ("at", _("Point in time")),
             ("playground", _("Playground")),
             ("jobs", _("Jobs")),

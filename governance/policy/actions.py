@@ -28,6 +28,7 @@ class Action(StrEnum):
     ROLL_BACK = "roll_back"
     KILL_SWITCH = "kill_switch"
     BREAK_GLASS = "break_glass"
+    CLOSE_INCIDENT = "close_incident"
     RETIRE = "retire"
     CREATE_PERSON = "create_person"
     GRANT_ROLE = "grant_role"
@@ -43,7 +44,13 @@ class Action(StrEnum):
 
 DECISIONS = frozenset({Action.APPROVE, Action.APPROVE_WITH_CONDITIONS, Action.SEND_BACK, Action.REJECT})
 """What a stage of an approval can end in; each is signed."""
-SIGNED = DECISIONS | {Action.BREAK_GLASS, Action.GRANT_ROLE, Action.SET_POLICY, Action.ERASE_CONTEXT}
+SIGNED = DECISIONS | {
+    Action.BREAK_GLASS,
+    Action.GRANT_ROLE,
+    Action.SET_POLICY,
+    Action.ERASE_CONTEXT,
+    Action.CLOSE_INCIDENT,
+}
 """What asks for a fresh proof of who one is."""
 ANY_ROLE = frozenset({"engineer", "reviewer", "manager", "admin", "auditor"})
 
@@ -68,6 +75,8 @@ MAY: dict[Action, frozenset[str]] = {
     Action.ROLL_BACK: frozenset({"admin"}),
     Action.KILL_SWITCH: frozenset({"admin"}),
     Action.BREAK_GLASS: frozenset({"admin"}),
+    # Who has broken the glass never reviews it themselves.
+    Action.CLOSE_INCIDENT: frozenset({"reviewer", "manager", "admin"}),
     Action.RETIRE: frozenset({"admin", "engineer"}),
     Action.CREATE_PERSON: frozenset({"admin"}),
     Action.GRANT_ROLE: frozenset({"admin"}),

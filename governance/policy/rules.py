@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from adapters_core.errors import ConfigError
-from governance.policy import adapter_rules, job_rules, people_rules, request_rules, slot_rules
+from governance.policy import adapter_rules, incident_rules, job_rules, people_rules, request_rules, slot_rules
 from governance.policy.actions import MAY, NEVER, SCOPES_FOR, SIGNED, Action
 from governance.policy.actors import Actor
 from governance.policy.reasons import REASONS
@@ -84,6 +84,7 @@ RULES: Mapping[Action, tuple[type, Rule]] = {
     **adapter_rules.RULES,
     **request_rules.RULES,
     **slot_rules.RULES,
+    **incident_rules.RULES,
     **people_rules.RULES,
     **job_rules.RULES,
 }

@@ -135,6 +135,19 @@ class JobFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class IncidentFacts:
+    """Of an incident."""
+
+    raised_by: str
+    open: bool
+    emergency: bool
+    """Whether something was loaded without an approval."""
+    involved: frozenset[str] = frozenset()
+    """Who made the adapter that it is about."""
+    cool_down_hours: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Anything:
     """When the rules ask for no more than who acts."""
 
@@ -148,6 +161,7 @@ Subject = (
     | PersonFacts
     | TokenFacts
     | JobFacts
+    | IncidentFacts
     | Anything
 )
 Rule = Callable[..., str | None]

@@ -34,6 +34,7 @@ ACTION_NAMES: dict[str, Promise] = {
     "roll_back": _("roll back"),
     "kill_switch": _("stop with the kill switch"),
     "break_glass": _("break glass"),
+    "close_incident": _("close an incident"),
     "retire": _("retire an adapter"),
     "create_person": _("add a person"),
     "grant_role": _("grant a role"),
@@ -82,6 +83,17 @@ MEANING_NAMES: dict[str, Promise] = {
     "checked": pgettext_lazy("meaning of a signature", "Checked"),
     "approved": pgettext_lazy("meaning of a signature", "Approved"),
     "decided": pgettext_lazy("meaning of a signature", "Decided"),
+}
+VERDICT_NAMES: dict[str, Promise] = {
+    "justified": pgettext_lazy("verdict on an incident", "Justified"),
+    "not_justified": pgettext_lazy("verdict on an incident", "Not justified"),
+    "false_alarm": pgettext_lazy("verdict on an incident", "False alarm"),
+}
+INCIDENT_NAMES: dict[str, Promise] = {
+    "break_glass": pgettext_lazy("incident", "Break glass: deployed without an approval"),
+    "canary_after_rollback": pgettext_lazy("incident", "The canary failed after a rollback"),
+    "job_result_differs": pgettext_lazy("incident", "Two runs of a job gave different results"),
+    "not_reproduced": pgettext_lazy("incident", "An adapter could not be computed again"),
 }
 EVENT_NAMES: dict[str, Promise] = {
     "context:submitted": pgettext_lazy("event", "Context submitted"),

@@ -15,6 +15,7 @@ from adapters_core.ledger.verification.verify import verified_size, verified_whe
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
 from governance.selectors.histories import Event, told
+from governance.selectors.incidents import IncidentView, closing, incidents
 from governance.selectors.offers import Offer, offer
 from governance.services.deciding import read_case
 
@@ -30,6 +31,15 @@ class Waiting:
     row: RequestRow
     decision: Offer
     """Whether this person can approve it now, and why not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incident:
+    """An open incident."""
+
+    view: IncidentView
+    closing: Offer
+    """Whether this person can close it now, and why not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +69,6 @@ class Operation:
     to_deploy: tuple[AdapterRow, ...]
     """Approved, and served by no slot."""
     drifts: tuple[Entry, ...]
-    incidents: tuple[Entry, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +101,8 @@ class Assurance:
 class Inbox:
     """All of it; a part is None for whom it is not."""
 
+    incidents: tuple[Incident, ...]
+    """Open ones, for everybody who reviews, operates or audits."""
     waiting: tuple[Waiting, ...] | None
     own: Own | None
     operation: Operation | None
@@ -101,7 +112,9 @@ class Inbox:
 
 def inbox(reader: Reader, actor: Actor, *, now: datetime) -> Inbox:
     """What waits for this person."""
+    watches = any(actor.holds(role) for role in ("reviewer", "manager", "admin", "auditor"))
     return Inbox(
+        incidents=_incidents(reader, actor, now) if watches else (),
         waiting=_waiting(reader, actor, now) if actor.holds("reviewer") or actor.holds("manager") else None,
         own=_own(reader, actor.id) if actor.holds("engineer") else None,
         operation=_operation(reader) if actor.holds("admin") else None,
@@ -120,6 +133,14 @@ def _waiting(reader: Reader, actor: Actor, now: datetime) -> tuple[Waiting, ...]
         for row in request_queries.waiting_requests(reader, roles, limit=SHOWN)
     )
     return tuple(sorted(found, key=lambda one: not one.decision.allowed))
+
+
+def _incidents(reader: Reader, actor: Actor, now: datetime) -> tuple[Incident, ...]:
+    """What waits longest comes first."""
+    return tuple(
+        Incident(view=one, closing=closing(reader, actor, one.id, now=now))
+        for one in incidents(reader, now=now)[:SHOWN]
+    )
 
 
 def _own(reader: Reader, person: str) -> Own:
@@ -150,7 +171,6 @@ def _operation(reader: Reader) -> Operation:
     return Operation(
         to_deploy=adapter_queries.find_adapters(reader, wanted, sort="recent", limit=SHOWN).rows,
         drifts=_firsts(reader, "drift", ("open",)),
-        incidents=_firsts(reader, "incident", ("open",)),
     )
 
 

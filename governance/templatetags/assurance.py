@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext_lazy
 
 from adapters_core.ledger.records import Subject
+from governance.policy.words import INCIDENT_NAMES, VERDICT_NAMES
 
 register = template.Library()
 KIND_NAMES: dict[str, Promise] = {
@@ -40,6 +41,18 @@ JOB_NAMES: dict[str, Promise] = {
     "evaluate": pgettext_lazy("kind of job", "Evaluate an adapter"),
 }
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
+
+
+@register.filter
+def incident_name(what: str) -> str:
+    """What happened, in words."""
+    return str(INCIDENT_NAMES.get(what, what))
+
+
+@register.filter
+def verdict_name(verdict: str) -> str:
+    """What the review of an incident came to."""
+    return str(VERDICT_NAMES.get(verdict, verdict))
 
 
 @register.filter

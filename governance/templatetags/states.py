@@ -35,7 +35,7 @@ ENDS: dict[str, tuple[Promise, str]] = {
 METHODS: dict[str, Promise] = {
     "password": pgettext_lazy("proof", "password"),
     "totp": pgettext_lazy("proof", "authenticator app"),
-    "recovery_codes": pgettext_lazy("proof", "recovery code"),
+    "recovery_code": pgettext_lazy("proof", "recovery code"),
     "passkey": pgettext_lazy("proof", "passkey"),
     "oidc": pgettext_lazy("proof", "identity provider"),
 }

@@ -25,7 +25,7 @@ from governance.worker.workplace import Workplace
 NOTICE, WEBHOOK = "notice", "webhook"
 _TIMEOUT = 10.0
 _REFUSED = frozenset({400, 401, 403, 404, 405, 410, 413, 422})
-_PAGES = {"adapter": "adapters", "request": "requests", "deployment": "deployments", "incident": "audit"}
+_PAGES = {"adapter": "adapters", "request": "requests", "deployment": "deployments", "incident": "incidents"}
 
 
 def tell(at: Workplace, payload: Mapping[str, Any], *, key: str) -> str:
@@ -95,6 +95,7 @@ def _letter(payload: Mapping[str, Any]) -> tuple[str, str]:
         "request_waiting": _("A request waits for your decision"),
         "request_decided": _("Your request was decided"),
         "adapter_generated": _("Your adapter was generated"),
+        "incident_closed": _("An incident was reviewed and closed"),
         "break_glass": _("Break glass: an adapter was deployed without an approval"),
     }
     title = titles.get(payload["kind"], _("News from Ringi"))

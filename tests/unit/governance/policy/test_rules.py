@@ -18,6 +18,7 @@ from governance.policy.subjects import (
     Anything,
     ContextFacts,
     DelegationFacts,
+    IncidentFacts,
     JobFacts,
     PersonFacts,
     RequestFacts,
@@ -42,6 +43,7 @@ TARGET = TargetFacts(
 )
 WILLING: dict[type, Any] = {
     JobFacts: JobFacts(owner="me", state="queued"),
+    IncidentFacts: IncidentFacts(raised_by="other", open=True, emergency=False),
     Anything: Anything(),
     ContextFacts: ContextFacts(owner="me"),
     AdapterFacts: AdapterFacts(generated_by="me", state="evaluated"),
@@ -241,3 +243,35 @@ def test_every_refusal_is_told_in_words() -> None:
         for roles in ROLE_SETS:
             code = who(person(*sorted(roles)), action)
             assert code is None or str(REASONS[code])
+
+
+EMERGENCY = IncidentFacts(
+    raised_by="admin", open=True, emergency=True, involved=frozenset({"engineer"}), cool_down_hours=24
+)
+
+
+@pytest.mark.parametrize(
+    ("roles", "more", "reason"),
+    [
+        (("reviewer",), {}, "ok"),
+        (("manager",), {}, "ok"),
+        (("admin",), {}, "incident_reviewer"),
+        (("engineer",), {}, "role_missing"),
+        (("auditor",), {}, "role_forbids"),
+        (("reviewer",), {"raised_by": "me"}, "own_incident"),
+        (("reviewer",), {"involved": frozenset({"me"})}, "own_adapter"),
+        (("reviewer",), {"open": False}, "incident_closed"),
+        (("admin",), {"emergency": False}, "ok"),
+        (("admin",), {"emergency": False, "raised_by": "me"}, "own_incident"),
+    ],
+)
+def test_an_emergency_is_reviewed_by_a_second_person(roles: tuple[str, ...], more: dict[str, Any], reason: str) -> None:
+    facts = IncidentFacts(**{**vars(EMERGENCY), **more})
+
+    assert can(person(*roles), Action.CLOSE_INCIDENT, facts, at=NOW).reason_code == reason
+
+
+def test_a_role_of_today_reviews_no_emergency() -> None:
+    fresh = person("reviewer", since=NOW - timedelta(hours=23))
+
+    assert can(fresh, Action.CLOSE_INCIDENT, EMERGENCY, at=NOW).reason_code == "cool_down"
