@@ -17,6 +17,8 @@ from adapters_core.errors import ConfigError
 SHORTEST_SECRET = 50
 FEWEST_CHARACTERS = 5
 SHORTEST_WEBHOOK_SECRET = 32
+FEWEST_ANSWERED = 6
+"""Below it the paired test of two adapters cannot find a difference: 2 / 2**n is above 0.05 for n < 6."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,8 @@ class Environment:
     mail_url: str | None
     trust_proxy: bool
     """Whether a proxy in front sets X-Forwarded-Proto and X-Forwarded-For."""
+    answered_questions: int
+    """Questions of each context that the model answers in an evaluation, besides being scored on all of them."""
     sign_with_second_factor: bool
     """Whether a password alone, of a person without an authenticator app, signs nothing."""
 
@@ -97,6 +101,7 @@ def read_environment(environ: Mapping[str, str], *, root: Path) -> Environment:
         sign_on=_sign_on(environ),
         mail_url=environ.get("RINGI_MAIL_URL") or None,
         trust_proxy=_flag(environ, "RINGI_TRUST_PROXY", default=False),
+        answered_questions=_number(environ, "RINGI_ANSWERED_QUESTIONS", default=8, least=FEWEST_ANSWERED),
         sign_with_second_factor=_flag(environ, "RINGI_SIGN_WITH_SECOND_FACTOR", default=False),
     )
     if environment.webhooks and len(environment.webhook_secret) < SHORTEST_WEBHOOK_SECRET:
@@ -162,6 +167,13 @@ def _flag(environ: Mapping[str, str], name: str, *, default: bool) -> bool:
     if text in {"0", "false", "no", "off"}:
         return False
     raise ConfigError(f"{name} must be 1 or 0, got {text!r}")
+
+
+def _number(environ: Mapping[str, str], name: str, *, default: int, least: int) -> int:
+    text = environ.get(name, "").strip() or str(default)
+    if not (text.isascii() and text.isdigit()) or int(text) < least:
+        raise ConfigError(f"{name} must be a whole number of at least {least}, got {text[:40]!r}")
+    return int(text)
 
 
 def _pairs(environ: Mapping[str, str], name: str) -> dict[str, str]:

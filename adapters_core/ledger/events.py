@@ -74,6 +74,7 @@ EVENTS: Mapping[str, EventRule] = {
     "context:erased": _rule("context", "legal_basis adapters", sealed=True),
     "adapter:generated": _rule("adapter", _GENERATED),
     "adapter:evaluated": _rule("adapter", _EVALUATED),
+    "adapter:tracked": _rule("adapter", "mlflow_run experiment"),
     "adapter:retired": _rule("adapter", "reason", sealed=True),
     "adapter:artifact_deleted": _rule("adapter"),
     "request:opened": _rule("request", "adapter evaluations policy slot bound_digest comment"),

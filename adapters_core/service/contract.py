@@ -146,6 +146,8 @@ class ModelCard(Answer):
     digest: str
     """Of the adapter, or of the base."""
     max_model_len: int | None = None
+    generator: str | None = None
+    """Digest of the generator that makes adapters for the base; None on adapters."""
 
 
 class ModelList(Answer):

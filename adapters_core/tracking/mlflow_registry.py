@@ -64,6 +64,15 @@ class Registry:
             client.set_terminated(run_id, "FINISHED")
             return run_id
 
+    def experiment(self) -> str:
+        """The id of the experiment in which the runs are.
+
+        Raises:
+            EngineError: MLflow does not answer.
+        """
+        with _errors(self._uri):
+            return self._client()[1]
+
     def put_evaluation(
         self, adapter: str, *, evaluation: str, metrics: Mapping[str, float], report: bytes, tags: Mapping[str, str]
     ) -> str:

@@ -102,6 +102,7 @@ EVENT_NAMES: dict[str, Promise] = {
     "context:erased": pgettext_lazy("event", "Context erased"),
     "adapter:generated": pgettext_lazy("event", "Adapter generated"),
     "adapter:evaluated": pgettext_lazy("event", "Adapter evaluated"),
+    "adapter:tracked": pgettext_lazy("event", "Run recorded in MLflow"),
     "adapter:retired": pgettext_lazy("event", "Adapter retired"),
     "adapter:artifact_deleted": pgettext_lazy("event", "Files of the adapter deleted"),
     "request:opened": pgettext_lazy("event", "Approval requested"),

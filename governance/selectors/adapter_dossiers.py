@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
+
 from adapters_core.ledger import adapter_queries, context_queries, people_queries, queries, slot_queries
 from adapters_core.ledger.adapter_queries import AdapterRow
 from adapters_core.ledger.context_queries import ContextFilter, ContextRow
@@ -45,6 +47,15 @@ class PolicyView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MlflowRun:
+    """Where MLflow shows the adapter."""
+
+    run: str
+    address: str | None
+    """None where MLflow is a file on this machine, and has no pages."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdapterDossier:
     """An adapter with everything that its page says."""
 
@@ -55,6 +66,8 @@ class AdapterDossier:
     told: Told | None
     policies: tuple[PolicyView, ...]
     norms: NormReport
+    run: MlflowRun | None
+    """None until a worker has told MLflow of it."""
     parent: AdapterRow | None
     children: tuple[AdapterRow, ...]
     siblings: tuple[AdapterRow, ...]
@@ -97,6 +110,7 @@ def dossier(reader: Reader, actor: Actor, digest: str, *, now: datetime) -> Adap
         told=_told(reader, known),
         policies=_policies(reader, known),
         norms=norm_report(reader, row, known.generated),
+        run=_run(reader, digest),
         parent=adapter_queries.adapter(reader, row.parent) if row.parent else None,
         children=adapter_queries.descendants(reader, digest),
         siblings=_siblings(reader, known),
@@ -123,6 +137,16 @@ def norms(reader: Reader, digest: str) -> NormReport:
     """
     row = adapter_queries.adapter(reader, digest)
     return norm_report(reader, row, queries.entry(reader, row.seq))
+
+
+def _run(reader: Reader, digest: str) -> MlflowRun | None:
+    """The latest one: MLflow may have been made anew."""
+    tracked = [one for one in queries.history(reader, references.adapter(digest)) if one.event == "adapter:tracked"]
+    if not tracked:
+        return None
+    run, experiment = tracked[-1].data["mlflow_run"], tracked[-1].data["experiment"]
+    server = settings.MLFLOW_URL if settings.MLFLOW_URL.startswith(("http://", "https://")) else None
+    return MlflowRun(run=run, address=f"{server.rstrip('/')}/#/experiments/{experiment}/runs/{run}" if server else None)
 
 
 def _told(reader: Reader, known: facts.Dossier) -> Told | None:

@@ -4,7 +4,6 @@ from adapters_core.canonical import digest_of
 from adapters_core.errors import InputError
 from adapters_core.ledger import adapter_queries, jobs
 from adapters_core.ledger.job_queries import Job
-from adapters_core.versions import code_version
 from governance.actors import snapshot
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
@@ -32,7 +31,7 @@ def erase(actor: Actor, *, adapter: str, context: str, name: str = "") -> Job:
         return jobs.submit_job(
             act.tx,
             kind="erase",
-            job_key=digest_of({"kind": "erase", "parent": adapter, "context": context, "code": code_version()}),
+            job_key=digest_of({"kind": "erase", "parent": adapter, "context": context, **facts.maker(act.tx)}),
             payload={
                 "adapter": adapter,
                 "context": context,

@@ -1,5 +1,7 @@
 """Evaluate an adapter against its baselines: queued for a worker, which records scores and report."""
 
+from django.conf import settings
+
 from adapters_core.canonical import digest_of
 from adapters_core.errors import InputError
 from adapters_core.ledger import jobs
@@ -31,7 +33,15 @@ def evaluate(actor: Actor, *, adapter: str, suite: str = "context") -> Job:
         return jobs.submit_job(
             act.tx,
             kind="evaluate",
-            job_key=digest_of({"kind": "evaluate", "adapter": adapter, "suite": suite, "code": code_version()}),
+            job_key=digest_of(
+                {
+                    "kind": "evaluate",
+                    "adapter": adapter,
+                    "suite": suite,
+                    "answered": settings.ANSWERED_QUESTIONS,
+                    "code": code_version(),
+                }
+            ),
             payload={"adapter": adapter, "suite": suite},
             actor=snapshot(act.actor),
         )

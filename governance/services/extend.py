@@ -5,7 +5,6 @@ from adapters_core.errors import DeniedError
 from adapters_core.ledger import jobs
 from adapters_core.ledger.context_queries import context as context_row
 from adapters_core.ledger.job_queries import Job
-from adapters_core.versions import code_version
 from governance.actors import snapshot
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
@@ -31,7 +30,7 @@ def extend(actor: Actor, *, adapter: str, context: str, name: str = "") -> Job:
         return jobs.submit_job(
             act.tx,
             kind="extend",
-            job_key=digest_of({"kind": "extend", "parent": adapter, "context": context, "code": code_version()}),
+            job_key=digest_of({"kind": "extend", "parent": adapter, "context": context, **facts.maker(act.tx)}),
             payload={"adapter": adapter, "context": context, "name": title},
             actor=snapshot(act.actor),
         )

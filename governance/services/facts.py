@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters_core.canonical import digest_of
-from adapters_core.ledger import adapter_queries, context_queries, people_queries, queries, request_queries
+from adapters_core.ledger import adapter_queries, context_queries, marks, people_queries, queries, request_queries
 from adapters_core.ledger.adapter_queries import AdapterRow
 from adapters_core.ledger.records import Entry
 from adapters_core.ledger.request_queries import RequestFilter
 from adapters_core.ledger.slot_queries import pending_deployments, slots
 from adapters_core.ledger.transactions import Reader
+from adapters_core.versions import code_version
 from governance.installation import artifact_path
 from governance.policy.gates import Evidence
 from governance.policy.norms import place
@@ -105,6 +106,11 @@ def bound_now(reader: Reader, digest: str, policy: str) -> str:
     """What an approval under this policy would be bound to at this moment."""
     version = people_queries.policy(reader, policy).data["version"]
     return bound_digest(digest, dossier(reader, digest).reports, policy, version)
+
+
+def maker(reader: Reader) -> dict[str, str | None]:
+    """What makes adapters now: the core's generator, as a worker saw it last, and this code. It names their jobs."""
+    return {"generator": marks.noted(reader, marks.CORE_GENERATOR), "code": code_version()}
 
 
 def files_present(generated: Entry) -> bool:

@@ -4,7 +4,6 @@ from adapters_core.canonical import digest_of
 from adapters_core.ledger import jobs, queries
 from adapters_core.ledger.context_queries import context as context_row
 from adapters_core.ledger.job_queries import Job
-from adapters_core.versions import code_version
 from governance.actors import snapshot
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
@@ -13,7 +12,7 @@ from governance.services.acting import Act, perform
 
 
 def generate(actor: Actor, *, context: str, name: str = "", decay: float = 1.0) -> Job:
-    """Queue the generation; the same context with the same settings and code is the same job.
+    """Queue the generation; the same context with the same settings, generator and code is the same job.
 
     Args:
         actor: who asks for it, and is recorded as the adapter's maker.
@@ -30,7 +29,7 @@ def generate(actor: Actor, *, context: str, name: str = "", decay: float = 1.0) 
         row = context_row(act.tx, context)
         act.ask(facts.context_facts(act.tx, context))
         commitment = queries.entry(act.tx, row.seq).data["commitment"]
-        made_of = {"commitment": commitment, "context": context, "decay": decay, "code": code_version()}
+        made_of = {"commitment": commitment, "context": context, "decay": decay, **facts.maker(act.tx)}
         return jobs.submit_job(
             act.tx,
             kind="generate",

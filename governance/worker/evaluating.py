@@ -28,12 +28,10 @@ from governance.policy.gates import check_gates
 from governance.services import facts
 from governance.worker import projection, scores
 from governance.worker.heartbeat import Heartbeat
-from governance.worker.questions import Asked, general_questions, questions_of
+from governance.worker.questions import Asked, general_questions, questions_of, spread
 from governance.worker.workplace import Workplace
 
 SCHEMA = "ringi-evaluation-1"
-ANSWERED = 5
-"""Questions that the model also answers, under every method."""
 CONTEXT, RETENTION = "context", "retention"
 
 
@@ -71,7 +69,11 @@ def evaluate(at: Workplace, job: Job, beat: Heartbeat) -> str:
         "base": row.base,
         "wrong": wrong,
         "suite": suite,
-        "questions": {"source": _source(asked), "count": sum(len(one.questions) for one in asked)},
+        "questions": {
+            "source": _source(asked),
+            "count": sum(len(one.questions) for one in asked),
+            "answered": len(measured.said),
+        },
         "scores": scores.scores(measured.rows),
         "recovery": scores.recovery(measured.rows),
         "retention": scores.retention(measured.general),
@@ -99,7 +101,7 @@ def _measure(
         for method in dict.fromkeys(row.method for row in found.questions):
             began = time.monotonic()
             answered = at.core.ask(
-                one.questions[:ANSWERED],
+                spread(one.questions, at.answered),
                 adapter=adapter,
                 wrong=wrong,
                 context=one.text,

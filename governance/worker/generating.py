@@ -15,7 +15,7 @@ from adapters_core.ledger.transactions import Reader, Writer
 from adapters_core.manifest import Manifest
 from adapters_core.service.contract import AdapterAnswer
 from governance import artifacts
-from governance.worker import projection
+from governance.worker import core_state, projection
 from governance.worker.generated import entry_data
 from governance.worker.heartbeat import Heartbeat
 from governance.worker.workplace import Workplace
@@ -76,6 +76,7 @@ def _record(
     digests = {file: artifacts.keep(data) for file, data in files.items()}
     artifact = {"digest": tree_sha256(digests), "files": digests, "bytes": sum(sizes.values())}
     with at.ledger.write() as tx:
+        core_state.note(tx, manifest.identity.generator.digest)
         outcome = finish_job(tx, job, Result(digest=answer.digest, data={"adapter": answer.digest}), actor=job.actor)
         if outcome != "recorded" or _is_known(tx, answer.digest):
             return answer.digest

@@ -3,12 +3,14 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from django.db import close_old_connections
 
 from adapters_core.errors import RingiError
 from adapters_core.ledger import outbox_queries
 from governance.worker import delivering, projection
+from governance.worker.core_state import note_generator
 from governance.worker.reconciling import reconcile, reconcile_mlflow
 from governance.worker.working import work_once
 from governance.worker.workplace import Workplace
@@ -87,6 +89,8 @@ class Worker:
         return turn
 
     def _reconciled(self) -> bool:
+        with suppress(RingiError):  # a core that is down says so elsewhere
+            note_generator(self._at)
         reconcile(self._at)
         return False
 

@@ -30,6 +30,7 @@ def open_workplace(name: str | None = None) -> Workplace:
         core=CoreClient(settings.CORE_URL, token=here.core_token, timeout=CORE_SILENCE_SECONDS, retries=retries),
         engines=here.engines,
         mlflow_url=settings.MLFLOW_URL,
+        answered=settings.ANSWERED_QUESTIONS,
         webhooks=tuple(settings.WEBHOOKS),
         webhook_secret=settings.WEBHOOK_SECRET,
     )

@@ -64,6 +64,13 @@ def continuations(text: str) -> list[tuple[str, tuple[str, ...]]]:
     return [_halved(one) for one in long[::step][:_MOST_DERIVED]]
 
 
+def spread(questions: Sequence[QuestionIn], most: int) -> tuple[QuestionIn, ...]:
+    """At most so many of them, evenly from the first to the last: the same ones for every adapter of the context."""
+    if len(questions) <= most:
+        return tuple(questions)
+    return tuple(questions[place * len(questions) // most] for place in range(most))
+
+
 def general_questions(*, all_of_them: bool) -> tuple[QuestionIn, ...]:
     """Questions that no context answers: what an adapter must not break.
 

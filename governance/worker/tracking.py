@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from adapters_core.ledger import queries, slot_queries
+from adapters_core.ledger.append import append
 from adapters_core.ledger.records import Entry
 from governance import artifacts
 from governance.worker import projection
-from governance.worker.workplace import Workplace
+from governance.worker.workplace import SYSTEM, Workplace
 
 if TYPE_CHECKING:
     from adapters_core.tracking.mlflow_registry import Registry
@@ -24,7 +25,8 @@ def put_adapter(at: Workplace, payload: Mapping[str, Any]) -> str:
     entry = _entry(at, payload)
     data = entry.data
     files = {name: artifacts.read(digest) for name, digest in data["artifact"]["files"].items()}
-    run = registry(at.mlflow_url).put_adapter(
+    tracker = registry(at.mlflow_url)
+    run = tracker.put_adapter(
         entry.subject.id,
         name=data["name"],
         tags={
@@ -39,7 +41,17 @@ def put_adapter(at: Workplace, payload: Mapping[str, Any]) -> str:
         metrics={"norm_total": data["norm_total"], **{f"cost.{name}": cost for name, cost in data["cost"].items()}},
         files=files,
     )
+    _record_run(at, entry, run, tracker.experiment())
     return f"run {run}"
+
+
+def _record_run(at: Workplace, generated: Entry, run: str, experiment: str) -> None:
+    """The run is known after the adapter was recorded, so it has an entry of its own; a run is recorded once."""
+    with at.ledger.write() as tx:
+        tracked = [one for one in queries.history(tx, generated.subject) if one.event == "adapter:tracked"]
+        if not tracked or tracked[-1].data["mlflow_run"] != run:
+            data = {"mlflow_run": run, "experiment": experiment}
+            append(tx, "adapter:tracked", subject=generated.subject, actor=SYSTEM, data=data)
 
 
 def put_evaluation(at: Workplace, payload: Mapping[str, Any]) -> str:

@@ -31,6 +31,8 @@ class Workplace:
     mlflow_ready: Callable[[], bool] = lambda: True
     """Whether it is worth asking MLflow again."""
     lease_seconds: float = LEASE_SECONDS
+    answered: int = 8
+    """Questions of each context that the model also answers, under every method."""
     resident_per_slot: int = 4
     """Adapters of a slot that stay loaded, for a rollback without a load."""
 

@@ -55,6 +55,13 @@ def evaluated(before: AdapterState | None) -> AdapterState:
     return replace(state, phase=phase, evaluations=state.evaluations + 1)
 
 
+def tracked(before: AdapterState | None) -> AdapterState:
+    """After ``adapter:tracked``: MLflow has a run of it. It changes nothing."""
+    if before is None:
+        raise illegal("adapter:tracked", "known adapter", None)
+    return before
+
+
 def retired(before: AdapterState | None) -> AdapterState:
     """After ``adapter:retired``."""
     return replace(_alive(before, "adapter:retired"), retired=True, approved=None)

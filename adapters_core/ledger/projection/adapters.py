@@ -22,6 +22,8 @@ def project(changes: Changes, entry: Entry) -> str:
         state = flow.evaluated(before)
         scores = {"recovery": measured(entry.data, "recovery"), "retention": measured(entry.data, "retention")}
         changes.put(index_adapters, {"digest": entry.subject.id, **scores})
+    elif entry.event == "adapter:tracked":
+        return flow.tracked(before).state
     elif entry.event == "adapter:retired":
         state = flow.retired(before)
     else:

@@ -21,6 +21,7 @@ def models(service: Service) -> ModelList:
         parent=None,
         digest=base.digest,
         max_model_len=service.window,
+        generator=service.core.generator_digest,
     )
     return ModelList(data=(card, *(_card(service, record) for record in service.shelf.loaded())))
 

@@ -224,6 +224,8 @@ def test_erasing_a_context_removes_its_adapter_everywhere(place: Place, at: Work
 
 @mlflow_warns
 def test_mlflow_follows_the_ledger_and_catches_up_when_it_returns(place: Place, at: Workplace) -> None:
+    from mlflow import MlflowClient
+
     from adapters_core.tracking.mlflow_registry import Registry
 
     away = replace(at, mlflow_url="http://127.0.0.1:9")
@@ -248,6 +250,12 @@ def test_mlflow_follows_the_ledger_and_catches_up_when_it_returns(place: Place, 
     with place.ledger.write() as tx:
         outbox.send(tx, topic=projection.ADAPTER, key="again", payload={"adapter": first, "seq": _seq(place, first)})
     deliver_some(at, projection.TOPICS)
+    with place.ledger.read() as db:
+        history = queries.history(db, Subject(kind="adapter", id=first))
+        (tracked,) = [one.data for one in history if one.event == "adapter:tracked"]
+    run = MlflowClient(at.mlflow_url).get_run(tracked["mlflow_run"])
+    assert run.data.tags["ringi.adapter"] == first
+    assert run.info.experiment_id == tracked["experiment"]
     assert len(registry.runs()) == 2
 
 

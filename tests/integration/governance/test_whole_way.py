@@ -2,12 +2,14 @@
 
 import json
 
-from adapters_core.ledger import job_queries, queries, vault
+from adapters_core.ledger import job_queries, marks, queries, vault
 from adapters_core.ledger.records import Subject
 from governance import artifacts
+from governance.services import facts
 from governance.services.deploy import deploy
 from governance.services.kill_switch import kill_switch
 from governance.services.roll_back import roll_back
+from governance.worker import core_state
 from governance.worker.workplace import Workplace
 from tests.cast import MISAKI
 from tests.factories.cores import RunningCore
@@ -35,6 +37,14 @@ def test_an_adapter_is_recorded_with_everything_that_its_manifest_states(
     assert "ferry leaves" not in entry.body.lower()
 
 
+def test_the_core_says_which_generator_it_has(place: Place, at: Workplace, core: RunningCore) -> None:
+    assert core_state.note_generator(at) == core.core.generator_digest
+
+    with place.ledger.read() as db:
+        assert marks.noted(db, marks.CORE_GENERATOR) == core.core.generator_digest
+        assert facts.maker(db)["generator"] == core.core.generator_digest
+
+
 def test_an_evaluation_measures_every_baseline_and_keeps_its_texts_in_the_vault(place: Place, at: Workplace) -> None:
     generated(place, at, TEA)
     digest = evaluated(place, at)
@@ -45,6 +55,7 @@ def test_an_evaluation_measures_every_baseline_and_keeps_its_texts_in_the_vault(
         texts = json.loads(vault.open_text(db, at.master, context, f"evaluation:{entry.data['evaluation']}"))
     assert set(entry.data["scores"]) == {"none", "prompt", "adapter", "wrong"}
     assert entry.data["scores"]["adapter"]["nll"]["n"] == 2
+    assert entry.data["questions"]["answered"] == 2
     assert 0 < entry.data["retention"]["value"] < 2
     assert len(entry.data["canary"]["adapter"]) == len(entry.data["canary"]["base"]) > 0
     assert {gate["policy"] for gate in entry.data["gates"]} == {"lenient", "standard", "strict"}

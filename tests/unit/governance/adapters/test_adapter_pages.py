@@ -4,11 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, override_settings
 from django.utils.html import escape
 
 from adapters_core.ledger import job_queries, queries, request_queries, vault
+from adapters_core.ledger.append import append
 from adapters_core.ledger.queries import EntryFilter
+from adapters_core.ledger.records import Actor, Subject
 from governance import artifacts
 from governance.installation import installation
 from governance.services.approve import approve
@@ -236,3 +238,24 @@ def test_changes_are_made_by_post_with_a_token_only(digest: str, hanako: Client,
     assert hanako.get(f"/adapters/{digest}/{page}").status_code == 405
     hanako.handler.enforce_csrf_checks = True
     assert hanako.post(f"/adapters/{digest}/{page}").status_code == 403
+
+
+def test_the_record_leads_to_the_run_in_mlflow_once_it_is_known(place: Place, digest: str, hanako: Client) -> None:
+    address = f"/adapters/{digest}/"
+    assert "not told yet" in hanako.get(address).text
+    with place.ledger.write() as tx:
+        for run in ("run-of-before", "run-1"):
+            append(
+                tx,
+                "adapter:tracked",
+                subject=Subject(kind="adapter", id=digest),
+                actor=Actor(id="worker", name="worker", kind="system"),
+                data={"mlflow_run": run, "experiment": "7"},
+            )
+
+    with override_settings(MLFLOW_URL="https://mlflow.example"):
+        assert 'href="https://mlflow.example/#/experiments/7/runs/run-1"' in hanako.get(address).text
+    with override_settings(MLFLOW_URL="sqlite:////somewhere/mlflow.sqlite3"):
+        page = hanako.get(address).text
+    assert "run-1" in page
+    assert "somewhere" not in page

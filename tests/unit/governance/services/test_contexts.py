@@ -3,7 +3,7 @@
 import pytest
 
 from adapters_core.errors import ContextError, DeniedError, ErasedError, InputError
-from adapters_core.ledger import job_queries, queries, vault
+from adapters_core.ledger import job_queries, marks, queries, vault
 from adapters_core.ledger.records import Subject
 from governance.installation import installation
 from governance.services.erase import erase
@@ -75,6 +75,23 @@ def test_the_same_generation_is_the_same_job(place: Place) -> None:
     assert first.payload == {"context": context, "name": "旅費規程", "decay": 1.0}
     with place.ledger.read() as db:
         assert len(job_queries.find_jobs(db)) == 1
+
+
+def test_another_generator_makes_another_job(place: Place) -> None:
+    context, digest = submit(place), adapters.generate(place)
+    hanako = place.actor(HANAKO)
+
+    def jobs() -> list[str]:
+        made = generate(hanako, context=context), extend(hanako, adapter=digest, context=context)
+        return [job.job for job in made]
+
+    before = jobs()
+    with place.ledger.write() as tx:
+        marks.note(tx, marks.CORE_GENERATOR, "a" * 64)
+    after = jobs()
+
+    assert not set(before) & set(after)
+    assert jobs() == after
 
 
 def test_extending_and_evaluating_queue_jobs(place: Place) -> None:
