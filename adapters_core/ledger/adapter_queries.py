@@ -168,8 +168,8 @@ def descendants(reader: Reader, digest: str) -> tuple[AdapterRow, ...]:
     return tuple(adapter_row(row) for row in reader.connection.execute(asked).mappings())
 
 
-def approved_norms(reader: Reader, base: str, *, limit: int = 10_000) -> tuple[float, ...]:
-    """Total norms of the adapters of a base whose approval is in force: the population to compare with."""
+def approved_norms(reader: Reader, base: str, *, limit: int = 1_000) -> tuple[float, ...]:
+    """Total norms of the newest adapters of a base whose approval is in force: the population to compare with."""
     asked = select(_TABLE.norm_total).where(_TABLE.base == base, _TABLE.approved.is_not(None))
     return tuple(reader.connection.execute(asked.order_by(_TABLE.seq.desc()).limit(limit)).scalars())
 

@@ -67,13 +67,14 @@ def append(
     entry = entry_from(body.decode(), leaf.hex())
     index_entry(writer, entry)
     writer.connection.execute(
-        insert(entries).values(
-            seq=entry.seq,
-            prev_hash=entry.prev_hash,
-            leaf_hash=entry.leaf_hash,
-            nodes=b"".join(completed),
-            body=entry.body,
-        )
+        insert(entries),
+        {
+            "seq": entry.seq,
+            "prev_hash": entry.prev_hash,
+            "leaf_hash": entry.leaf_hash,
+            "nodes": b"".join(completed),
+            "body": entry.body,
+        },
     )
     writer.appended.append(entry)
     writer.frontiers.append(grown)

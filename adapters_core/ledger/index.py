@@ -1,15 +1,32 @@
 """The search indexes in the database: read and written for each entry."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, delete, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Delete,
+    Select,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from adapters_core.ledger.index_tables import index_entries, index_refs
 from adapters_core.ledger.projection.changes import Changes, Key, Row
 from adapters_core.ledger.projection.project import project
 from adapters_core.ledger.records import Entry, Subject, time_text
 from adapters_core.ledger.transactions import Writer
+
+_KEY = "key_"
+"""Before the names of key values, which an update may not confuse with the columns that it sets."""
 
 
 def index_entry(writer: Writer, entry: Entry) -> None:
@@ -24,7 +41,7 @@ def index_entry(writer: Writer, entry: Entry) -> None:
     found_by = project(changes, entry)
     for table, key, before, after in changes.made():
         _store(connection, table, key, before, after)
-    connection.execute(insert(index_entries).values(entry_row(entry)))
+    connection.execute(insert(index_entries), entry_row(entry))
     if refs := ref_rows(entry, found_by):
         connection.execute(insert(index_refs), refs)
 
@@ -47,22 +64,44 @@ def ref_rows(entry: Entry, found_by: Iterable[Subject]) -> list[dict[str, Any]]:
 
 
 def _load(connection: Connection, table: Table, key: Key) -> Row | None:
-    row = connection.execute(select(table).where(_is(table, key))).mappings().first()
+    row = connection.execute(_select(table), _named(table, key)).mappings().first()
     return dict(row) if row is not None else None
 
 
 def _store(connection: Connection, table: Table, key: Key, before: Row | None, after: Row | None) -> None:
     if after is None:
-        connection.execute(delete(table).where(_is(table, key)))
+        connection.execute(_delete(table), _named(table, key))
     elif before is None:
-        connection.execute(insert(table).values(dict(after)))
+        connection.execute(insert(table), dict(after))
     else:
-        connection.execute(update(table).where(_is(table, key)).values(_changed(before, after)))
+        connection.execute(_update(table), {**_changed(before, after), **_named(table, key)})
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in after.items() if before.get(name) != value}
 
 
-def _is(table: Table, key: Key) -> Any:  # noqa: ANN401  # an SQL condition
-    return and_(*(column == value for column, value in zip(table.primary_key.columns, key, strict=True)))
+# Statements are built once: building them costs more than running them.
+@cache
+def _select(table: Table) -> Select[Any]:
+    return select(table).where(_is(table))
+
+
+@cache
+def _delete(table: Table) -> Delete:
+    return delete(table).where(_is(table))
+
+
+@cache
+def _update(table: Table) -> Update:
+    return update(table).where(_is(table))
+
+
+def _is(table: Table) -> ColumnElement[bool]:
+    return and_(*(column == bindparam(f"{_KEY}{column.name}") for column in table.primary_key.columns))
+
+
+def _named(table: Table, key: Key) -> dict[str, Any]:
+    """The values that :func:`_is` asks for."""
+    names = (f"{_KEY}{column.name}" for column in table.primary_key.columns)
+    return dict(zip(names, key, strict=True))

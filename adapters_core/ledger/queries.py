@@ -51,9 +51,19 @@ def entry(reader: Reader, seq: int) -> Entry:
     Raises:
         UnknownSubjectError: there is none.
     """
-    if found := _entries(reader, [seq]):
+    if found := entries_at(reader, [seq]):
         return found[0]
     raise UnknownSubjectError(f"the ledger has no entry {seq}")
+
+
+def entries_at(reader: Reader, seqs: Sequence[int]) -> tuple[Entry, ...]:
+    """The entries with these numbers, in the order as given; a number without an entry is left out."""
+    found: dict[int, Entry] = {}
+    for start in range(0, len(seqs), 500):
+        part = seqs[start : start + 500]
+        rows = reader.connection.execute(select(entries).where(entries.c.seq.in_(part)))
+        found |= {row.seq: entry_from(row.body, row.leaf_hash) for row in rows}
+    return tuple(found[seq] for seq in seqs if seq in found)
 
 
 def chain_entries(reader: Reader, *, since: int = 0) -> Iterator[Entry]:
@@ -72,7 +82,7 @@ def history(reader: Reader, subject: Subject) -> tuple[Entry, ...]:
     wanted = select(index_entries.c.seq).where(
         index_entries.c.kind == subject.kind, index_entries.c.subject == subject.id
     )
-    return _entries(reader, reader.connection.execute(wanted.order_by(index_entries.c.seq)).scalars().all())
+    return entries_at(reader, reader.connection.execute(wanted.order_by(index_entries.c.seq)).scalars().all())
 
 
 def history_about(reader: Reader, subject: Subject) -> tuple[Entry, ...]:
@@ -95,7 +105,7 @@ def find_entries(
     if before is not None:
         asked = asked.where(index_entries.c.seq < before)
     asked = asked.order_by(index_entries.c.seq.desc())
-    return _entries(reader, reader.connection.execute(asked.limit(limit) if limit else asked).scalars().all())
+    return entries_at(reader, reader.connection.execute(asked.limit(limit) if limit else asked).scalars().all())
 
 
 def _where(asked: Select[Any], wanted: EntryFilter) -> Select[Any]:
@@ -127,13 +137,3 @@ def _first_at(moment: datetime) -> Any:  # noqa: ANN401  # an SQL expression
     table = index_entries.alias("bound").c
     first = select(table.seq).where(table.time >= time_text(moment)).order_by(table.time, table.seq).limit(1)
     return func.coalesce(first.scalar_subquery(), BEYOND)
-
-
-def _entries(reader: Reader, seqs: Sequence[int]) -> tuple[Entry, ...]:
-    """Entries in the order of their numbers as given."""
-    found: dict[int, Entry] = {}
-    for start in range(0, len(seqs), 500):
-        part = seqs[start : start + 500]
-        rows = reader.connection.execute(select(entries).where(entries.c.seq.in_(part)))
-        found |= {row.seq: entry_from(row.body, row.leaf_hash) for row in rows}
-    return tuple(found[seq] for seq in seqs if seq in found)

@@ -88,7 +88,7 @@ def _others(reader: Reader, row: AdapterRow) -> list[dict[str, dict[str, float]]
     wanted = AdapterFilter(base=row.base, states=_IN_FORCE)
     found = adapter_queries.find_adapters(reader, wanted, limit=COMPARED + 1).rows
     chosen = [one for one in found if one.digest != row.digest and one.approved][:COMPARED]
-    return [queries.entry(reader, one.seq).data["norms"] for one in chosen]
+    return [entry.data["norms"] for entry in queries.entries_at(reader, [one.seq for one in chosen])]
 
 
 def _limit(reader: Reader) -> float:

@@ -84,6 +84,14 @@ def slot_view(reader: Reader, row: SlotRow) -> SlotView:
     )
 
 
+def way_back(reader: Reader, actor: Actor, slot: SlotRow, at: datetime) -> Candidate | None:
+    """What a rollback puts back unless something else is chosen."""
+    served = slot_queries.rollback_targets(reader, slot.slot, limit=1)
+    if not served and not slot.adapter:
+        return None
+    return candidate(reader, actor, Action.ROLL_BACK, slot, served[0].adapter if served else None, at=at)
+
+
 def candidates(reader: Reader, actor: Actor, action: Action, slot: SlotRow, at: datetime) -> tuple[Candidate, ...]:
     """What this action could put into a slot, each with the answer of the rules."""
     if action is Action.KILL_SWITCH:

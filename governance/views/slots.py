@@ -16,7 +16,7 @@ from governance.forms.slots import SlotForm
 from governance.policy.actions import Action
 from governance.policy.reasons import REASONS
 from governance.policy.rules import who
-from governance.selectors.slot_pages import candidates, change, known_bases, slot_view
+from governance.selectors.slot_pages import change, known_bases, slot_view, way_back
 from governance.services.create_slot import create_slot
 from governance.views import refusals
 from governance.views.reading import reading
@@ -48,7 +48,7 @@ def show(request: HttpRequest, name: str) -> HttpResponse:
         rows = slot_queries.timeline(
             sight.reader, name, before=int(before) if before.isdecimal() else None, limit=PAGE + 1
         )
-        back = next(iter(candidates(sight.reader, sight.actor, Action.ROLL_BACK, row, sight.at)), None)
+        back = way_back(sight.reader, sight.actor, row, sight.at)
         blocked = {action.value: who(sight.actor, action) for action in ACTIONS}
         context = {
             "actor": sight.actor,

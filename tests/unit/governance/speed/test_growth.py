@@ -1,0 +1,78 @@
+"""What a page asks of the ledger does not grow with the ledger: times are measured by ``benchmarks.pages``."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from adapters_core.ledger.signing import load_public
+from adapters_core.ledger.verification.verify import verify
+from benchmarks.filling import fill
+from benchmarks.pages import PEOPLE, pages
+from benchmarks.population import ENTRIES_EACH, SLOTS
+from governance.installation import installation
+from tests.factories.installations import START, Place, copy_template, installed
+from tests.unit.governance.conftest import SignIn
+
+SIZES = (240, 480)
+"""Enough that every list is full in both."""
+MOST = 200
+"""Queries of one page: a page of ten cases asks some of each."""
+ALIKE = 40
+"""Times that a page asks the same with other values: three for each of ten cases, not one for each row."""
+
+
+@pytest.fixture(scope="module")
+def grown(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Folders of installations by their number of adapters."""
+    folders = {}
+    for size in SIZES:
+        folders[size] = copy_template(template, tmp_path_factory.mktemp("grown") / str(size))
+        with installed(folders[size]) as place:
+            here = installation()
+            fill(place.ledger, here.signing_key, here.master_key, adapters=size, since=START)
+    return folders
+
+
+def test_a_filled_ledger_is_one_that_verifies(grown: dict[int, Path]) -> None:
+    with installed(grown[SIZES[0]]) as place, place.ledger.read() as db:
+        report = verify(db, [load_public(place.folder / "keys" / "ledger.key.pub")])
+    assert report.findings == ()
+    assert report.size >= SIZES[0] * ENTRIES_EACH + SLOTS
+    assert report.checkpoint
+
+
+@pytest.mark.parametrize("name", list(pages(SIZES[0])))
+def test_a_page_asks_as_many_queries_of_twice_as_many_adapters(
+    name: str, grown: dict[int, Path], browser_of: SignIn
+) -> None:
+    counts, alike = [], 0
+    for size in SIZES:
+        who, address = pages(size)[name]
+        client = browser_of(PEOPLE[who])
+        with installed(grown[size]) as place, counted(place) as asked:
+            assert client.get(address).status_code == 200
+        counts.append(len(asked))
+        alike = max(alike, *Counter(asked).values())
+    assert counts[0] == counts[1]
+    assert counts[0] <= MOST
+    assert alike <= ALIKE
+
+
+@contextmanager
+def counted(place: Place) -> Iterator[list[str]]:
+    """The statements that are executed meanwhile."""
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        asked.append(statement)
+
+    event.listen(place.ledger.engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(place.ledger.engine, "before_cursor_execute", note)
