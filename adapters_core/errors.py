@@ -12,6 +12,8 @@ class RingiError(Exception):
 
     code = "error"
     exit_status = 1
+    recorded = False
+    """Whether the ledger holds an entry of the refusal; set where it was written."""
 
 
 class InputError(RingiError):

@@ -1,8 +1,10 @@
 """Digests of service tokens: a token is shown once, never stored; ``token:issued`` in the ledger says what it may."""
 
+from datetime import datetime
+
 from sqlalchemy import delete, insert, select, update
 
-from adapters_core.ledger.records import time_text
+from adapters_core.ledger.records import parse_time, time_text
 from adapters_core.ledger.transactions import Reader, Writer
 from adapters_core.ledger.work_tables import vault_tokens
 
@@ -18,6 +20,13 @@ def token_of(reader: Reader, secret_digest: str) -> str | None:
     asked = select(vault_tokens.c.token).where(vault_tokens.c.secret_digest == secret_digest)
     token: str | None = reader.connection.execute(asked).scalar()
     return token
+
+
+def last_used(reader: Reader, token: str) -> datetime | None:
+    """When a token was used last; None where it never was, or is dropped."""
+    asked = select(vault_tokens.c.last_used).where(vault_tokens.c.token == token)
+    moment: str | None = reader.connection.execute(asked).scalar()
+    return parse_time(moment) if moment else None
 
 
 def touch_token(writer: Writer, token: str) -> None:

@@ -12,6 +12,7 @@ from governance.policy.actions import Action
 from governance.policy.actors import Actor
 from governance.policy.rules import can
 from governance.policy.subjects import Anything
+from governance.services.note_use import note_use
 
 UNKNOWN = "a bearer token must be issued here, in force and not expired: ask an administrator for one"
 
@@ -44,6 +45,7 @@ def service(secret: str) -> Actor:
     now = ledger.clock()
     if now >= parse_time(issued["expires"]):
         raise AccessError(UNKNOWN)
+    note_use(token)
     return Actor(
         id=token,
         name=str(issued.get("name", token)),

@@ -12,7 +12,8 @@ from governance.policy.actors import ROLES, SCOPES
 from governance.policy.words import ROLE_NAMES
 from governance.templatetags.assurance import SCOPE_NAMES
 
-STAGES = 3
+STAGES, MOST_STAGES = 3, 20
+"""Stages that the form begins with; those that a policy may have."""
 SUITES = (("context", _("Questions on its context")), ("retention", _("Retention of what the base can do")))
 _DECIDING = sorted(frozenset().union(*(MAY[action] for action in DECISIONS)), reverse=True)
 _GATES = {"recovery": ">=", "retention": ">=", "personal_data": "<="}
@@ -84,9 +85,13 @@ class PolicyForm(ProofForm):
     expires_days = forms.IntegerField(label=_("A request expires after days"), min_value=1, max_value=3650)
     cool_down_hours = forms.IntegerField(label=_("Hours until a new role counts"), min_value=0, max_value=24 * 3650)
 
-    def __init__(self, *args: Any, **more: Any) -> None:  # noqa: ANN401  Django's signature
+    stages = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=MOST_STAGES, required=False)
+
+    def __init__(self, *args: Any, count: int = STAGES, **more: Any) -> None:  # noqa: ANN401  Django's signature
         super().__init__(*args, **more)
-        for number in range(1, STAGES + 1):
+        self.count = count
+        self.initial["stages"] = count
+        for number in self._numbers:
             first = number == 1
             words = {"n": number}
             self.fields[f"stage_{number}"] = forms.CharField(
@@ -100,9 +105,18 @@ class PolicyForm(ProofForm):
             self.fields[f"needed_{number}"] = forms.IntegerField(
                 label=_("Stage %(n)d: approvals needed") % words, min_value=1, max_value=20, initial=1, required=first
             )
-        places = [f"{part}_{number}" for number in range(1, STAGES + 1) for part in ("stage", "role", "needed")]
+        places = [f"{part}_{number}" for number in self._numbers for part in ("stage", "role", "needed")]
         rest = [name for name in self.fields if name not in {"name", *FIELDS, *places}]
         self.order_fields(["name", *places, *rest, *FIELDS])
+
+    @property
+    def _numbers(self) -> range:
+        return range(1, self.count + 1)
+
+    def with_another_stage(self) -> dict[str, Any]:
+        """What was entered so far, as the beginning of a form with one stage more; the proof is entered again."""
+        named = {name: self[name].value() for name in self.fields if name not in {*FIELDS, "stages"}}
+        return {**named, f"needed_{self.count + 1}": 1}
 
     def policy(self, before: Mapping[str, Any] | None) -> dict[str, Any]:
         """The policy of a valid form; what the form cannot say is kept from the version before."""
@@ -117,7 +131,7 @@ class PolicyForm(ProofForm):
         return {
             "stages": [
                 {"name": given[f"stage_{n}"], "role": given[f"role_{n}"], "needed": given[f"needed_{n}"]}
-                for n in range(1, STAGES + 1)
+                for n in self._numbers
                 if given[f"stage_{n}"].strip()
             ],
             "required_suites": given["required_suites"],
@@ -133,7 +147,7 @@ def filled_in(name: str, policy: Mapping[str, Any]) -> dict[str, Any]:
     """A policy as the form begins with it."""
     stages = {
         f"{field}_{n}": stage[part]
-        for n, stage in enumerate(policy["stages"][:STAGES], start=1)
+        for n, stage in enumerate(policy["stages"], start=1)
         for field, part in (("stage", "name"), ("role", "role"), ("needed", "needed"))
     }
     gates = {gate["metric"]: gate["threshold"] for gate in policy["gates"] if _on_form(gate)}

@@ -12,6 +12,7 @@ from adapters_core.ledger.transactions import Reader
 from governance.engines.engine import Engine
 from governance.engines.registry import Engines
 from governance.services import references
+from governance.services.note_use import note_use
 
 SCOPE = "infer"
 BARE = "base"
@@ -39,13 +40,14 @@ def pointer(ledger: Ledger, engines: Engines, *, authorization: str, model: str,
         UnknownAdapterError: there is no such slot.
     """
     with ledger.read() as db:
-        check_token(db, authorization, now)
+        token = check_token(db, authorization, now)
         try:
             row = slot_queries.slot(db, model)
         except UnknownSubjectError as error:
             names = ", ".join(slot.slot for slot in slot_queries.slots(db))
             raise UnknownAdapterError(f"the model must be the name of a slot ({names}), got {model[:60]!r}") from error
         current = slot_queries.deployment(db, row.current) if row.current else None
+    note_use(token)
     return Pointer(
         slot=row.slot,
         engine=engines[row.engine],
@@ -79,5 +81,7 @@ def check_token(reader: Reader, authorization: str, now: datetime, scope: str = 
 def slots_served(ledger: Ledger, *, authorization: str, now: datetime) -> tuple[slot_queries.SlotRow, ...]:
     """All slots. Raises as :func:`check_token`."""
     with ledger.read() as db:
-        check_token(db, authorization, now)
-        return slot_queries.slots(db)
+        token = check_token(db, authorization, now)
+        found = slot_queries.slots(db)
+    note_use(token)
+    return found

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from adapters_core.ledger import people_queries, queries
+from adapters_core.ledger import people_queries, queries, token_digests
 from adapters_core.ledger.records import Entry, parse_time
 from adapters_core.ledger.transactions import Reader
 
@@ -18,6 +18,8 @@ class Token:
     expires: datetime
     state: str
     """active, expired or revoked."""
+    used: datetime | None
+    """When it was used last, to the minute; None where it never was, or was revoked."""
     issued: Entry
 
 
@@ -33,11 +35,11 @@ def tokens(reader: Reader, at: datetime, *, before: int | None) -> Tokens:
     """A page of tokens."""
     rows = people_queries.subjects(reader, "token", before=before, limit=people_queries.PAGE + 1)
     shown = rows[: people_queries.PAGE]
-    found = tuple(_token(queries.entry(reader, row.first_seq), row.state, at) for row in shown)
+    found = tuple(_token(reader, queries.entry(reader, row.first_seq), row.state, at) for row in shown)
     return Tokens(tokens=found, next=shown[-1].last_seq if len(rows) > len(shown) else None)
 
 
-def _token(issued: Entry, state: str, at: datetime) -> Token:
+def _token(reader: Reader, issued: Entry, state: str, at: datetime) -> Token:
     expires = parse_time(issued.data["expires"])
     return Token(
         id=issued.subject.id,
@@ -45,5 +47,6 @@ def _token(issued: Entry, state: str, at: datetime) -> Token:
         scopes=tuple(issued.data["scopes"]),
         expires=expires,
         state="expired" if state == "active" and expires <= at else state,
+        used=token_digests.last_used(reader, issued.subject.id),
         issued=issued,
     )

@@ -87,7 +87,9 @@ def perform(actor: Actor, action: Action, subject: Subject, work: Callable[[Act]
         with ledger.write() as tx:
             act = Act(tx=tx, actor=with_roles(tx, actor), action=action, subject=subject)
             _record_denial(act, error.code, detail=str(error))
+        error.recorded = True
         raise
+    denied.recorded = True
     raise denied
 
 

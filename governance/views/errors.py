@@ -20,9 +20,12 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """403: this person may not do that."""
     title = _("You may not do this")
-    text = _(
-        "Nothing was changed, and the attempt was recorded. If your duties have changed, ask an administrator for the role."
-    )
+    if _recorded(exception):
+        text = _(
+            "Nothing was changed, and the attempt was recorded. If your duties have changed, ask an administrator for the role."
+        )
+    else:
+        text = _("Nothing was changed. If your duties have changed, ask an administrator for the role.")
     return _page(request, 403, title, text, _said(exception))
 
 
@@ -56,9 +59,12 @@ def gone(request: HttpRequest, exception: Exception | None = None) -> HttpRespon
 def conflict(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """409: it has changed since the person looked at it."""
     title = _("This has changed in the meantime")
-    text = _(
-        "Nothing was changed, and the attempt was recorded. Go back, reload the page, look at what holds now, and decide again."
-    )
+    if _recorded(exception):
+        text = _(
+            "Nothing was changed, and the attempt was recorded. Go back, reload the page, look at what holds now, and decide again."
+        )
+    else:
+        text = _("Nothing was changed. Go back, reload the page, look at what holds now, and decide again.")
     return _page(request, 409, title, text, _said(exception))
 
 
@@ -82,6 +88,11 @@ def server_error(request: HttpRequest, exception: Exception | None = None) -> Ht
     except Exception:  # noqa: BLE001  the page must not fail with what it reports: the database may be what is down
         bare = loader.get_template("bare_error.html").render({"title": title, "text": text})
         return HttpResponse(bare, status=500)
+
+
+def _recorded(exception: Exception | None) -> bool:
+    """Looking at what one may not see leaves no entry; trying to change it does."""
+    return isinstance(exception, RingiError) and exception.recorded
 
 
 def _said(exception: Exception | None) -> str:

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from adapters_core.errors import InputError
 from governance.actors import spend_proof
-from governance.forms.assurance import PolicyForm, filled_in
+from governance.forms.assurance import MOST_STAGES, STAGES, PolicyForm, filled_in
 from governance.policy.actions import Action
 from governance.selectors import policy_reads
 from governance.services import references
@@ -46,10 +46,15 @@ def change(request: HttpRequest, name: str = "") -> HttpResponse:
         only_for(sight, Action.SET_POLICY)
         before = policy_reads.policy(sight.reader, name).entry.data if name else None
     initial = filled_in(name, before) if before else {"expires_days": 90, "cool_down_hours": 24}
-    form = PolicyForm(request.POST if request.method == "POST" else None, request=request, initial=initial)
+    count = _count(request, len(before["stages"]) if before else 0)
+    sent = request.POST if request.method == "POST" else None
+    form = PolicyForm(sent, request=request, initial=initial, count=count)
     if name:
         form.fields["name"].disabled = True
-    if form.is_valid():
+    if sent is not None and "add_stage" in sent:
+        form = PolicyForm(request=request, initial=form.with_another_stage(), count=min(count + 1, MOST_STAGES))
+        form.fields["name"].disabled = bool(name)
+    elif form.is_valid():
         try:
             set_policy(form.actor, name=form.cleaned_data["name"], policy=form.policy(before))
         except InputError as error:
@@ -60,6 +65,12 @@ def change(request: HttpRequest, name: str = "") -> HttpResponse:
                 request, _("The policy was set, and recorded. Open requests under the old version are void.")
             )
             return HttpResponseRedirect(reverse("policy", args=[form.cleaned_data["name"]]))
-    return render(
-        request, "governance/policy_change.html", {"form": form, "name": name}, status=400 if form.is_bound else 200
-    )
+    context = {"form": form, "name": name, "may_add_stage": form.count < MOST_STAGES}
+    return render(request, "governance/policy_change.html", context, status=400 if form.is_bound else 200)
+
+
+def _count(request: HttpRequest, stages: int) -> int:
+    """How many stages the form asks for: as many as were shown, or as the policy has."""
+    shown = request.POST.get("stages", "")
+    asked = int(shown) if shown.isascii() and shown.isdigit() and len(shown) < 4 else 0  # noqa: PLR2004  a small number
+    return min(max(asked, stages, STAGES), MOST_STAGES)

@@ -6,7 +6,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from adapters_core.ledger import job_queries, people_queries, queries
+from adapters_core.ledger import job_queries, people_queries, queries, token_digests
 from adapters_core.ledger.jobs import lease_job, renew_job
 from adapters_core.ledger.queries import EntryFilter
 from adapters_core.ledger.records import Entry, Subject
@@ -259,3 +259,61 @@ def test_the_list_of_jobs_takes_any_question(misaki: Client, asked: str) -> None
 
 def test_an_unknown_job_is_not_found(misaki: Client) -> None:
     assert misaki.get("/jobs/nothing/").status_code == 404
+
+
+def test_a_policy_takes_as_many_stages_as_are_asked_for(place: Place, misaki: Client) -> None:
+    sent = {name: value for name, value in POLICY.items() if name != "proof"}
+    for shown in (3, 4):
+        page = misaki.post("/policies/standard/change", {**sent, "stages": shown, "add_stage": "1"})
+        assert page.status_code == 200
+        assert f'name="stage_{shown + 1}"' in page.text
+        assert 'value="0.25"' in page.text
+    assert latest(place, "policy:set").data["version"] == 1
+
+    more = {f"stage_{n}": f"段階{n}" for n in (2, 3, 4, 5)}
+    more |= {f"role_{n}": "manager" for n in (2, 3, 4, 5)} | {f"needed_{n}": "1" for n in (2, 3, 4, 5)}
+    assert misaki.post("/policies/standard/change", {**POLICY, **more, "stages": "5"}).status_code == 302
+
+    stages = latest(place, "policy:set").data["stages"]
+    assert [stage["name"] for stage in stages] == ["審査", "段階2", "段階3", "段階4", "段階5"]
+    again = misaki.get("/policies/standard/change").text
+    assert "段階5" in again
+
+
+@pytest.mark.parametrize("shown", ["0", "-1", "9999", "many", ""])
+def test_a_number_of_stages_that_cannot_be_is_not_taken(misaki: Client, shown: str) -> None:
+    page = misaki.post("/policies/standard/change", {**POLICY, "stages": shown, "add_stage": "1"})
+
+    assert page.status_code == 200
+    assert page.text.count('id="id_stage_') <= 20
+
+
+def test_looking_at_what_is_for_others_is_not_said_to_be_recorded(place: Place, browser_of: SignIn) -> None:
+    client = english(browser_of(HANAKO))
+
+    assert "was recorded" not in client.get("/tokens/").text
+    with place.ledger.read() as reader:
+        assert queries.find_entries(reader, EntryFilter(events=("denied",)), limit=1) == ()
+    assert "was recorded" in client.post("/tokens/issue", {"name": "CI"}).text
+    assert latest(place, "denied").data["action"] == "issue_token"
+
+
+def test_the_last_use_of_a_token_is_shown_without_an_entry_a_request(place: Place, misaki: Client) -> None:
+    issued = misaki.post("/tokens/issue", {"name": "CI", "scopes": ["read"], "days": "7"}).context["token"]
+    assert ">never<" in misaki.get("/tokens/").text
+    bearer = {"authorization": f"Bearer {issued.secret}"}
+    with place.ledger.read() as reader:
+        size = queries.size(reader)
+
+    def used() -> object:
+        assert Client().get("/api/v1/slots", headers=bearer).status_code == 200
+        with place.ledger.read() as reader:
+            assert queries.size(reader) == size
+            return token_digests.last_used(reader, issued.id)
+
+    first = used()
+    assert first is not None
+    assert used() == first
+    place.clock.forward(minutes=2)
+    assert used() != first
+    assert ">never<" not in misaki.get("/tokens/").text
