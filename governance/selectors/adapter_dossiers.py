@@ -17,6 +17,7 @@ from governance.policy.actions import Action
 from governance.policy.actors import Actor
 from governance.policy.gates import GateResult, check_gates, missing_suites
 from governance.selectors import evaluation_texts
+from governance.selectors.adapter_chunks import ChunkView, chunk_views
 from governance.selectors.adapter_norms import NormReport, norm_report
 from governance.selectors.context_reads import jobs_about
 from governance.selectors.evaluation_texts import Told
@@ -64,6 +65,7 @@ class AdapterDossier:
     contexts: tuple[ContextRow, ...]
     evaluations: tuple[EvaluationView, ...]
     told: Told | None
+    chunks: tuple[ChunkView, ...]
     policies: tuple[PolicyView, ...]
     norms: NormReport
     run: MlflowRun | None
@@ -80,6 +82,11 @@ class AdapterDossier:
     jobs: tuple[Job, ...]
     events: tuple[Event, ...]
     offers: Mapping[str, Offer]
+
+    @property
+    def can_erase_chunks(self) -> bool:
+        """Whether to offer it: something must be left."""
+        return self.offers[Action.ERASE.value].suits and len(self.chunks) > 1
 
     @property
     def next(self) -> str:
@@ -100,6 +107,7 @@ def dossier(reader: Reader, actor: Actor, digest: str, *, now: datetime) -> Adap
     """
     known = facts.dossier(reader, digest)
     row = known.row
+    told = _told(reader, known)
     all_slots = slot_queries.slots(reader)
     made_of = {context.context for context in known.contexts}
     return AdapterDossier(
@@ -107,7 +115,8 @@ def dossier(reader: Reader, actor: Actor, digest: str, *, now: datetime) -> Adap
         generated=known.generated,
         contexts=known.contexts,
         evaluations=evaluation_views(reader, digest, known.reports),
-        told=_told(reader, known),
+        told=told,
+        chunks=chunk_views(reader, known, told),
         policies=_policies(reader, known),
         norms=norm_report(reader, row, known.generated),
         run=_run(reader, digest),

@@ -47,6 +47,7 @@ class ChunkShare:
     start: str
     """Its first characters; empty once the text was erased."""
     share: float
+    commitment: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +107,9 @@ def _origin(reader: Reader, shares: Mapping[str, Any], contexts: Sequence[str]) 
         ChunkShare(
             context=one["document"],
             number=number,
-            start=_excerpt(texts.get(one["document"], ""), one["start"], one["end"]),
+            start=excerpt(texts.get(one["document"], ""), one["start"], one["end"]),
             share=one["value"] / whole,
+            commitment=one.get("commitment"),
         )
         for number, one in enumerate(shares["chunks"], start=1)
     ]
@@ -117,7 +119,8 @@ def _origin(reader: Reader, shares: Mapping[str, Any], contexts: Sequence[str]) 
     )
 
 
-def _excerpt(text: str, start: int, end: int) -> str:
+def excerpt(text: str, start: int, end: int) -> str:
+    """The first characters of a piece of a text, on one line."""
     found = " ".join(text[start:end].split())
     return found if len(found) <= _EXCERPT else f"{found[:_EXCERPT]}…"
 

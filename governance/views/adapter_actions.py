@@ -39,9 +39,14 @@ def extend(request: HttpRequest, digest: str) -> HttpResponse:
 
 @require_POST
 def erase(request: HttpRequest, digest: str) -> HttpResponse:
-    """Queue a new adapter that never saw one of the contexts."""
-    erasing.erase(actor_of(request), adapter=digest, context=request.POST.get("context", ""))
-    messages.success(request, _("A new adapter without that context is being generated; this one stays as it is."))
+    """Queue a new adapter that never saw one of the contexts, or some chunks."""
+    chunks = tuple(request.POST.getlist("chunk"))
+    context, name = request.POST.get("context", ""), request.POST.get("name", "")[:200]
+    erasing.erase(actor_of(request), adapter=digest, context=context, chunks=chunks, name=name)
+    if chunks:
+        messages.success(request, _("A new adapter without these chunks is being generated; this one stays as it is."))
+    else:
+        messages.success(request, _("A new adapter without that context is being generated; this one stays as it is."))
     return redirect("adapter", digest)
 
 

@@ -1,6 +1,6 @@
 """Jobs that make adapters: generate, extend, erase. The core computes, the files are kept, the entry is appended."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from adapters_core.canonical import sha256_hex, tree_sha256
@@ -52,12 +52,14 @@ def extend(at: Workplace, job: Job, beat: Heartbeat) -> str:
 
 
 def erase(at: Workplace, job: Job, beat: Heartbeat) -> str:
-    """An adapter that never saw one of another's contexts; answers its digest. Raises as :func:`generate`."""
-    parent, context, name = job.payload["adapter"], job.payload["context"], job.payload["name"]
+    """An adapter that never saw one of another's contexts, or some chunks. Answers and raises as :func:`generate`."""
+    parent, name = job.payload["adapter"], job.payload["name"]
+    context, chunks = job.payload.get("context"), tuple(job.payload.get("chunks", ()))
     with at.ledger.read() as db:
-        known = [part for part in _parts(db, parent) if part["id"] != context]
+        known = [_without(part, chunks) for part in _parts(db, parent) if part["id"] != context]
+    known = [part for part in known if part["chunk_commitments"] or not chunks]
     beat.stage("erase")
-    answer = at.core.erase(parent, documents=[context])
+    answer = at.core.erase(parent, chunks=chunks, documents=[context] if context else ())
     return _record(at, job, answer, name, lambda _db: known)
 
 
@@ -114,8 +116,21 @@ def _fetch(at: Workplace, digest: str) -> tuple[dict[str, bytes], Manifest]:
 def _context(reader: Reader, context: str, answer: AdapterAnswer) -> dict[str, Any]:
     """A context as the entry names it, with its chunks as the core commits to them."""
     submitted = queries.history(reader, Subject(kind="context", id=context))[0]
-    chunks = [chunk.commitment for chunk in answer.chunks if chunk.document == context]
-    return {"id": context, "commitment": submitted.data["commitment"], "chunk_commitments": chunks}
+    chunks = [chunk for chunk in answer.chunks if chunk.document == context]
+    return {
+        "id": context,
+        "commitment": submitted.data["commitment"],
+        "chunk_commitments": [chunk.commitment for chunk in chunks],
+        "chunk_places": [{"start": chunk.start, "end": chunk.end} for chunk in chunks],
+    }
+
+
+def _without(part: dict[str, Any], chunks: Sequence[str]) -> dict[str, Any]:
+    """A context as the entry names it, without some of its chunks."""
+    places = part.get("chunk_places") or [None] * len(part["chunk_commitments"])
+    kept = [one for one in zip(part["chunk_commitments"], places, strict=True) if one[0] not in chunks]
+    shown = {"chunk_places": [place for _chunk, place in kept]} if "chunk_places" in part else {}
+    return {**part, "chunk_commitments": [chunk for chunk, _place in kept], **shown}
 
 
 def _parts(reader: Reader, adapter: str) -> list[dict[str, Any]]:

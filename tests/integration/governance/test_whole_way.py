@@ -7,11 +7,14 @@ from adapters_core.ledger.records import Subject
 from governance import artifacts
 from governance.services import facts
 from governance.services.deploy import deploy
+from governance.services.erase import erase
+from governance.services.evaluate import evaluate
 from governance.services.kill_switch import kill_switch
 from governance.services.roll_back import roll_back
 from governance.worker import core_state
+from governance.worker.working import work_once
 from governance.worker.workplace import Workplace
-from tests.cast import MISAKI
+from tests.cast import HANAKO, MISAKI
 from tests.factories.cores import RunningCore
 from tests.factories.installations import Place
 from tests.factories.works import FERRY, SLOT, TEA, approved, carry_out, evaluated, generated, slot_row
@@ -43,6 +46,27 @@ def test_the_core_says_which_generator_it_has(place: Place, at: Workplace, core:
     with place.ledger.read() as db:
         assert marks.noted(db, marks.CORE_GENERATOR) == core.core.generator_digest
         assert facts.maker(db)["generator"] == core.core.generator_digest
+
+
+def test_a_single_chunk_is_erased_into_a_child_that_is_evaluated_anew(place: Place, at: Workplace) -> None:
+    parent = generated(place, at, "\n\n".join([FERRY, TEA] * 8))
+    with place.ledger.read() as db:
+        before = queries.history(db, Subject(kind="adapter", id=parent))[0].data["contexts"][0]
+    assert len(before["chunk_commitments"]) > 1
+    gone, *kept = before["chunk_commitments"]
+    job = erase(place.actor(HANAKO), adapter=parent, chunks=[gone], name="Without the first")
+    assert work_once(at)
+    with place.ledger.read() as db:
+        child = str(job_queries.job(db, job.job).result["adapter"])  # type: ignore[index]
+        made = queries.history(db, Subject(kind="adapter", id=child))[0].data
+    assert made["parent"] == parent
+    assert made["erased"] == [gone]
+    assert made["contexts"][0]["chunk_commitments"] == kept
+    assert len(made["contexts"][0]["chunk_places"]) == len(kept)
+    evaluation = evaluate(place.actor(HANAKO), adapter=child)
+    assert work_once(at)
+    with place.ledger.read() as db:
+        assert job_queries.job(db, evaluation.job).state == "done"
 
 
 def test_an_evaluation_measures_every_baseline_and_keeps_its_texts_in_the_vault(place: Place, at: Workplace) -> None:

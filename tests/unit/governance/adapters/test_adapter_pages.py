@@ -259,3 +259,30 @@ def test_the_record_leads_to_the_run_in_mlflow_once_it_is_known(place: Place, di
         page = hanako.get(address).text
     assert "run-1" in page
     assert "somewhere" not in page
+
+
+def test_chunks_are_chosen_on_the_dossier_and_taken_out(place: Place, hanako: Client) -> None:
+    context = adapters.submit(place)
+    chunks = ["1" * 64, "2" * 64]
+    places = [{"start": 0, "end": 21}, {"start": 23, "end": 44}]
+    part = {"id": context, "commitment": "c" * 64, "chunk_commitments": chunks, "chunk_places": places}
+    digest = adapters.generate(place, contexts=[part])
+
+    page = hanako.get(f"/adapters/{digest}/").text
+    assert adapters.TEXT[:21] in page
+    assert "Make one without the chosen chunks" in page
+    assert hanako.post(f"/adapters/{digest}/erase", {"chunk": chunks}).status_code == 400
+    assert hanako.post(f"/adapters/{digest}/erase", {"chunk": chunks[0], "name": "一つ抜き"}).status_code == 302
+
+    assert jobs(place) == [("erase", {"adapter": digest, "chunks": chunks[:1], "name": "一つ抜き"})]
+
+
+def test_who_does_not_erase_is_shown_the_chunks_without_the_form(place: Place, browser_of: SignIn) -> None:
+    context = adapters.submit(place)
+    part = {"id": context, "commitment": "c" * 64, "chunk_commitments": ["1" * 64, "2" * 64]}
+    digest = adapters.generate(place, contexts=[part])
+
+    page = browser_of(NAOKO).get(f"/adapters/{digest}/").text
+
+    assert "1" * 12 in page
+    assert 'name="chunk"' not in page

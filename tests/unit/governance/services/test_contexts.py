@@ -1,5 +1,7 @@
 """Contexts and the work on them: what is kept where, what is queued, what is erased."""
 
+from typing import Any
+
 import pytest
 
 from adapters_core.errors import ContextError, DeniedError, ErasedError, InputError
@@ -109,6 +111,43 @@ def test_an_adapter_of_one_context_is_retired_rather_than_emptied(place: Place) 
 
     with pytest.raises(InputError, match="one of several contexts"):
         erase(place.actor(HANAKO), adapter=digest, context=context)
+
+
+CHUNKS = ["1" * 64, "2" * 64, "3" * 64]
+
+
+def chunked(place: Place) -> str:
+    """An adapter of two contexts and three chunks."""
+    parts = [(submit(place), CHUNKS[:2]), (submit(place), CHUNKS[2:])]
+    stated = [{"id": one, "commitment": "c" * 64, "chunk_commitments": chunks} for one, chunks in parts]
+    return adapters.generate(place, contexts=stated)
+
+
+def test_single_chunks_are_erased_from_an_adapter(place: Place) -> None:
+    digest = chunked(place)
+
+    job = erase(place.actor(HANAKO), adapter=digest, chunks=[CHUNKS[2], CHUNKS[0]], name="二つ抜き")
+
+    assert job.payload == {"adapter": digest, "chunks": [CHUNKS[0], CHUNKS[2]], "name": "二つ抜き"}
+    assert erase(place.actor(HANAKO), adapter=digest, chunks=[CHUNKS[0], CHUNKS[2]]).job == job.job
+    assert erase(place.actor(HANAKO), adapter=digest, chunks=[CHUNKS[0]]).job != job.job
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ({"chunks": CHUNKS}, "leaves no adapter"),
+        ({"chunks": ["4" * 64]}, "chunks must be of the adapter"),
+        ({"chunks": [CHUNKS[0], ""]}, "chunks must be of the adapter"),
+        ({"chunks": CHUNKS[:1], "context": "x"}, "not both"),
+        ({}, "one of several contexts"),
+    ],
+)
+def test_what_cannot_be_erased_is_refused(place: Place, named: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        erase(place.actor(HANAKO), adapter=chunked(place), **named)
+    with place.ledger.read() as db:
+        assert job_queries.find_jobs(db) == ()
 
 
 def test_erasing_takes_the_text_and_leaves_the_chain(place: Place) -> None:
