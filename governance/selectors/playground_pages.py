@@ -79,17 +79,17 @@ def playground(
     """
     serving = tuple(_of_slot(reader, row) for row in slot_queries.slots(reader) if row.adapter)
     served = {target.row.digest for target in serving}
-    known = {target.key: target for target in serving}
-    keys = [target.key for target in serving[:MOST]] if chosen is None else list(dict.fromkeys(chosen))
-    picked = tuple(known.get(key) or target_of(reader, key) for key in keys)
+    known = {key: target for target in serving for key in (target.row.digest, target.key)}
+    keys = [target.key for target in serving[:MOST]] if chosen is None else chosen
+    picked = {target.key: target for target in (known.get(key) or target_of(reader, key) for key in keys)}
     found = adapter_queries.find_adapters(reader, AdapterFilter(text=text or None), limit=_LOOKED_AT).rows
     free = [row for row in found if row.digest not in served and _may(reader, actor, row, at)][:_OFFERED]
-    others = {target.key: target for target in (*picked, *(_of_store(reader, row) for row in free))}
+    others = {target.key: target for target in (*picked.values(), *(_of_store(reader, row) for row in free))}
     return Playground(
         serving=serving,
         others=tuple(target for target in others.values() if target.slot is None),
-        chosen=picked,
-        examples=_examples(reader, master, picked or serving[:1] or tuple(others.values())[:1]),
+        chosen=tuple(picked.values()),
+        examples=_examples(reader, master, tuple(picked.values()) or serving[:1] or tuple(others.values())[:1]),
         text=text,
     )
 

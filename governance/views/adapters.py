@@ -51,6 +51,9 @@ def show(request: HttpRequest, digest: str) -> HttpResponse:
     """The dossier."""
     with reading(request) as sight:
         found = adapter_dossiers.dossier(sight.reader, sight.actor, digest, now=sight.at)
+    if request.headers.get("HX-Request") and not found.jobs:
+        # The page asked because a job was under way: what it left is to be seen all over the page.
+        return HttpResponse(headers={"HX-Refresh": "true"})
     return render(request, "governance/adapter_page.html", {"dossier": found, "form": request_form(found)})
 
 

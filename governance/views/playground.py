@@ -74,7 +74,9 @@ def _checked(request: HttpRequest) -> tuple[PlaygroundForm | None, _Seen]:
     data = request.POST.copy()
     if example := data.get("example"):
         data["question"] = example
-    return PlaygroundForm(data, keys=[target.key for target in seen.found.chosen]), seen
+    keys = [target.key for target in seen.found.chosen]
+    data.setlist("ask", keys)  # an adapter that was named by its digest, and serves, is asked where it serves
+    return PlaygroundForm(data, keys=keys), seen
 
 
 def _any(found: Playground) -> tuple[str, ...]:

@@ -137,11 +137,15 @@ def test_no_more_than_three_are_asked_at_once(place: Place, browser_of: SignIn) 
 
 
 def test_what_serves_in_slots_is_proposed(place: Place, browser_of: SignIn) -> None:
-    serve(place, approved(place))
+    adapter = approved(place)
+    serve(place, adapter)
+    yuki = browser_of(YUKI)
 
-    page = browser_of(YUKI).get(ADDRESS).text
-
-    assert 'value="slot:support" checked' in page
+    assert 'value="slot:support" checked' in yuki.get(ADDRESS).text
+    linked = yuki.get(ADDRESS, {"ask": adapter}).text
+    assert 'value="slot:support" checked' in linked
+    assert f'value="{adapter}"' not in linked
+    assert yuki.post(ADDRESS, {"question": QUESTION, "ask": [adapter]}).status_code == 200
 
 
 def test_a_link_chooses_an_adapter(place: Place, browser_of: SignIn) -> None:
