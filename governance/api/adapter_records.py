@@ -117,7 +117,7 @@ class AdapterDetail(Adapter):
     """Adapters that were made from this one."""
 
 
-class Deployments(Record):
+class AdapterDeployments(Record):
     """Deployments, newest first."""
 
     rows: list[Deployment]

@@ -8,7 +8,7 @@ from ninja import Query, Router, Status
 from adapters_core.ledger import adapter_queries, slot_queries
 from adapters_core.ledger.adapter_queries import AdapterFilter, Sort
 from adapters_core.ledger.transactions import Reader
-from governance.api.adapter_records import AdapterDetail, Adapters, ChangeIn, Deployments, EvaluateIn, State
+from governance.api.adapter_records import AdapterDeployments, AdapterDetail, Adapters, ChangeIn, EvaluateIn, State
 from governance.api.fields import Limit, Name, Wanted, Words
 from governance.api.jobs import JobOut
 from governance.api.reading import actor_of, read
@@ -46,7 +46,7 @@ def read_adapter(request: HttpRequest, digest: Name) -> object:
     return read(request, lambda db: detail(db, digest))
 
 
-@router.get("/{digest}/deployments", response=Deployments)
+@router.get("/{digest}/deployments", response=AdapterDeployments)
 def list_deployments_of_adapter(request: HttpRequest, digest: Name, limit: Limit = 50) -> object:
     """Where and when it was deployed."""
 

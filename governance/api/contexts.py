@@ -12,7 +12,7 @@ from adapters_core.errors import ContextError
 from adapters_core.ledger import adapter_queries, context_queries, queries
 from adapters_core.ledger.context_queries import ContextFilter, ContextRow
 from adapters_core.ledger.transactions import Reader
-from governance.api.fields import TEXT, Before, Given, Limit, Line, Moment, Name, Record, Wanted, Words
+from governance.api.fields import TEXT, Before, Day, Given, Limit, Line, Moment, Name, Record, Wanted, Words
 from governance.api.jobs import JobOut
 from governance.api.reading import actor_of, look_up, page, read
 from governance.forms.contexts import read_questions, read_text
@@ -39,11 +39,11 @@ class ContextIn(Given):
 
     title: Title
     """What people call it. It stays in the ledger for ever: no personal data."""
-    text: str = Field(pattern=TEXT, min_length=1, max_length=2 * 2**20)
+    text: str = Field(pattern=TEXT, min_length=1)
     """At most 2 MiB in UTF-8; blank lines separate chunks."""
     questions: list[Question] = Field(default=[], max_length=MAX_QUESTIONS)
     """Kept with the text; where there are none, sentences of the text are used."""
-    retention_until: date | None = None
+    retention_until: Day | None = None
     """After which it is to be erased."""
     personal_data_reason: Why = ""
     """Why it may be used although personal data are found in it."""
@@ -55,7 +55,7 @@ class ContextFileIn(Given):
     title: Title
     questions: Annotated[str, Field(pattern=TEXT, max_length=100_000)] = ""
     """One a line: question | answer | further right answer."""
-    retention_until: date | None = None
+    retention_until: Day | None = None
     personal_data_reason: Why = ""
 
 

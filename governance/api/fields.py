@@ -1,7 +1,7 @@
 """The types of the API's fields: what each of them takes, stated once for the checks and for the description."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from ninja import Path, Query
@@ -16,12 +16,13 @@ TEXT = r"^[^\x00]*$"
 ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]*$"
 """A uuid, a digest or a name."""
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,20})?([Zz]|[+-]\d\d:\d\d)")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class Given(BaseModel):
     """What a body holds; a field that is not known is refused rather than overlooked."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 class Record(BaseModel):
@@ -47,6 +48,19 @@ def moment_of(given: object) -> object:
 
 
 _AS_MOMENT = WithJsonSchema({"type": "string", "format": "date-time", "examples": [TIME_EXAMPLE]})
+
+
+def day_of(given: object) -> date:
+    """A day of the calendar.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(given, str) or not _DAY.fullmatch(given):
+        raise ValueError("a day must be like 2030-03-31")
+    return date.fromisoformat(given)
+
+
 Moment = Annotated[
     datetime,
     BeforeValidator(moment_of),
@@ -54,6 +68,7 @@ Moment = Annotated[
     _AS_MOMENT,
 ]
 """UTC with microseconds, as the ledger writes it."""
+Day = Annotated[date, BeforeValidator(day_of), WithJsonSchema({"type": "string", "format": "date"})]
 Json = dict[str, Any]
 Name = Annotated[str, Path(pattern=ID, max_length=200, description="Its id, digest or name")]
 Number = Annotated[int, Path(ge=0, lt=2**53, description="Its place in the ledger, from 0")]

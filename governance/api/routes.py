@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, re_path
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import URLPattern, re_path, reverse
 
 from governance.api import adapters, administration, comparison, contexts, entries, jobs, ledger, problems, slots
 from governance.api import requests as approvals
 from governance.api.callers import TokenBearer
 from governance.api.description import SUMMARY, Api
-from governance.api.guarding import Takes, guarded
+from governance.api.guarding import BodyParser, Takes, guarded
 from governance.services.submit_context import MAX_BYTES
 
 TAKES: Mapping[str, Takes] = {
@@ -20,7 +20,15 @@ TAKES: Mapping[str, Takes] = {
 }
 """Addresses that take something else than a little JSON."""
 
-api = Api(title="Ringi", version="1", description=SUMMARY, auth=TokenBearer(), docs_url=None, urls_namespace="api")
+api = Api(
+    title="Ringi",
+    version="1",
+    description=SUMMARY,
+    auth=TokenBearer(),
+    parser=BodyParser(),
+    docs_url=None,
+    urls_namespace="api",
+)
 problems.register(api)
 for _prefix, _router in (
     ("contexts", contexts.router),
@@ -43,8 +51,14 @@ def addresses() -> list[URLPattern]:
     found: list[URLPattern] = [pattern for pattern in api.urls[0] if isinstance(pattern, URLPattern)]
     for pattern in found:
         takes = TAKES.get(str(pattern.pattern), Takes())
-        pattern.callback = login_not_required(guarded(pattern.callback, takes))
+        view = _start if pattern.name == "api-root" else pattern.callback
+        pattern.callback = login_not_required(guarded(view, takes))
     return [*found, re_path(r"^.*$", login_not_required(guarded(_nowhere, Takes())), name="nowhere")]
+
+
+def _start(request: HttpRequest) -> HttpResponse:
+    """Where the description is."""
+    return JsonResponse({"name": api.title, "version": api.version, "openapi": reverse("api:openapi-json")})
 
 
 def _nowhere(request: HttpRequest) -> HttpResponse:

@@ -44,24 +44,28 @@ class World:
     job: str
     """A person's job, which failed."""
 
+    def names(self, template: str) -> dict[str, str]:
+        """What stands in this world for the names in an address of the description."""
+        noun = template.removeprefix(ROOT).strip("/").partition("/")[0]
+        identifier = {
+            "contexts": self.context,
+            "requests": self.request,
+            "deployments": self.deployment,
+            "jobs": self.job,
+        }
+        return {
+            "identifier": identifier.get(noun, ""),
+            "digest": self.served,
+            "name": "support" if noun == "slots" else "standard",
+            "person": HANAKO.id,
+            "seq": "3",
+            "candidates": f"{self.served}...{self.waiting}...none",
+            "verb": "approve",
+        }
+
     def address(self, template: str) -> str:
         """An address of the description with names of this world in it."""
-        named = {
-            "/contexts/{identifier}": self.context,
-            "/requests/{identifier}": self.request,
-            "/deployments/{identifier}": self.deployment,
-            "/jobs/{identifier}": self.job,
-            "/adapters/{digest}": self.served,
-            "/slots/{name}": "support",
-            "/policies/{name}": "standard",
-            "/people/{person}": HANAKO.id,
-            "/entries/{seq}": "3",
-            "/compare/{candidates}": f"{self.served}...{self.waiting}...none",
-        }
-        found = template
-        for pattern, name in named.items():
-            found = found.replace(pattern, f"{pattern.rpartition('/')[0]}/{name}")
-        return found.replace("{verb}", "approve")
+        return template.format(**self.names(template))
 
 
 def populate(place: Place) -> World:

@@ -1,0 +1,130 @@
+"""The ledger by programs: what is answered proves itself, without any trust in who answered."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adapters_core.ledger import queries
+from adapters_core.ledger.chain import leaf_hash
+from adapters_core.ledger.signing import CHECKPOINT_TYPE, opened
+from adapters_core.ledger.tree import consistent, includes
+from governance.installation import installation
+from tests.cast import MISAKI
+from tests.factories.worlds import Caller, caller
+from tests.unit.governance.api.conftest import Filled
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def reader(filled: Filled) -> Caller:
+    return caller(filled.place, "read")
+
+
+def size(filled: Filled) -> int:
+    with filled.place.ledger.read() as db:
+        return queries.size(db)
+
+
+def test_every_entry_under_a_checkpoint_proves_that_it_is_in_it(reader: Caller) -> None:
+    signed = reader.get("ledger/checkpoint").json()
+    statement = opened(signed["envelope"], [installation().signing_key.public], CHECKPOINT_TYPE)
+    assert (statement["size"], statement["root_hash"]) == (signed["size"], signed["root_hash"])
+
+    for seq in range(0, signed["size"], 3):
+        entry = reader.get(f"entries/{seq}").json()
+        path = [bytes.fromhex(node) for node in entry["proof"]["path"]]
+        leaf = leaf_hash(entry["body"].encode())
+        assert includes(path, index=seq, size=signed["size"], leaf=leaf, root=bytes.fromhex(signed["root_hash"]))
+        assert (entry["leaf_hash"], entry["recomputed"], entry["proof"]["holds"]) == (leaf.hex(), leaf.hex(), True)
+
+
+def test_an_entry_after_the_checkpoint_has_no_proof_yet(filled: Filled, reader: Caller) -> None:
+    reader.post("slots/support/kill", {"reason": "試す"})
+
+    assert reader.get(f"entries/{size(filled) - 1}").json()["proof"] is None
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_two_sizes_are_shown_to_be_consistent(filled: Filled, reader: Caller, data: st.DataObject) -> None:
+    second = data.draw(st.integers(1, size(filled)))
+    first = data.draw(st.integers(1, second))
+
+    said = reader.get(f"ledger/consistency?first={first}&second={second}").json()
+
+    roots = {name: bytes.fromhex(said[name]) for name in ("first_root", "second_root")}
+    assert consistent([bytes.fromhex(node) for node in said["path"]], first=first, second=second, **roots)
+    assert said["holds"]
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 3), (3, 2), (1, 2**52), (1, 2**70), ("x", 3)])
+def test_sizes_that_the_ledger_has_not_are_refused(reader: Caller, first: Any, second: Any) -> None:
+    assert reader.get(f"ledger/consistency?first={first}&second={second}").status_code == 422
+
+
+def test_the_standing_says_how_much_is_signed_and_verified(filled: Filled, reader: Caller) -> None:
+    said = reader.get("ledger").json()
+
+    assert said["size"] == size(filled)
+    assert said["unsigned"] == said["size"] - said["checkpoint_size"]
+    assert said["checkpoint_age_seconds"] > 0
+    assert (said["verified"], said["verified_time"]) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("query", "events"),
+    [
+        ("event=context:submitted", {"context:submitted"}),
+        ("kind=slot", {"slot:created", "denied"}),
+        (f"actor={MISAKI.id}&event=slot:created", {"slot:created"}),
+        ("about=slot:support&event=deployment:succeeded", {"deployment:succeeded"}),
+        ("event=no:such", set()),
+        ("about=slot:nowhere", set()),
+    ],
+)
+def test_entries_are_filtered(reader: Caller, query: str, events: set[str]) -> None:
+    rows = reader.get(f"entries?{query}").json()["rows"]
+
+    assert {row["event"] for row in rows} == events
+
+
+def test_entries_are_found_between_two_moments(reader: Caller) -> None:
+    moment = reader.get("entries/5").json()["time"]
+
+    later = reader.get(f"entries?since={moment}&limit=200").json()["rows"]
+    earlier = reader.get(f"entries?until={moment}&limit=200").json()["rows"]
+
+    assert {row["seq"] for row in later}.isdisjoint({row["seq"] for row in earlier})
+    assert 5 in {row["seq"] for row in later}
+
+
+def test_pages_of_entries_meet_without_a_gap(filled: Filled, reader: Caller) -> None:
+    seqs: list[int] = []
+    following: int | None = None
+    while following is not None or not seqs:
+        page = reader.get(f"entries?limit=7{'' if following is None else f'&before={following}'}").json()
+        seqs += [row["seq"] for row in page["rows"]]
+        following = page["next"]
+
+    assert seqs == list(range(size(filled)))[::-1]
+
+
+def test_the_export_holds_every_body_as_it_was_hashed(filled: Filled, reader: Caller) -> None:
+    answer = reader.get("entries.jsonl")
+
+    lines = b"".join(answer.streaming_content).decode().splitlines()
+    assert answer.headers["Content-Type"] == "application/jsonl"
+    with filled.place.ledger.read() as db:
+        bodies = {entry.seq: entry.leaf_hash for entry in queries.chain_entries(db)}
+    assert {json.loads(line)["seq"]: leaf_hash(line.encode()).hex() for line in lines} == bodies
+
+
+def test_the_export_takes_the_filters_of_the_list(reader: Caller) -> None:
+    answer = reader.get("entries.jsonl?event=policy:set")
+
+    lines = b"".join(answer.streaming_content).decode().splitlines()
+    assert {json.loads(line)["event"] for line in lines} == {"policy:set"}
