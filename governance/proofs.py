@@ -12,6 +12,8 @@ from typing import Any
 from allauth.account.authentication import get_authentication_records
 from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP
 from allauth.socialaccount.models import SocialAccount, SocialLogin
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -100,3 +102,12 @@ def record_step_up(request: HttpRequest, login: SocialLogin) -> bool:
     provider = login.account.provider
     record_authentication(request, user, method="socialaccount", provider=provider, reauthenticated=True)
     return True
+
+
+def take_code(user: User, code: str) -> str | None:
+    """What a code is of, None where it is of nothing; it is used up by this."""
+    devices = {device.type: device for device in Authenticator.objects.filter(user=user)}
+    totp, recovery = (devices.get(kind) for kind in (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES))
+    if totp and TOTP(totp).validate_code(code):
+        return "totp"
+    return "recovery_codes" if recovery and RecoveryCodes(recovery).validate_code(code) else None

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from governance.forms.recorded import no_personal_data
+
 
 class RequestForm(forms.Form):
     """Asks for an approval."""
@@ -12,6 +14,7 @@ class RequestForm(forms.Form):
     slot = forms.ChoiceField(label=_("For which slot"))
     policy = forms.ChoiceField(label=_("Under which policy"))
     comment = forms.CharField(
+        validators=[no_personal_data],
         label=_("Why it is wanted"),
         max_length=2000,
         widget=forms.Textarea(attrs={"rows": 3}),

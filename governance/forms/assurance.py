@@ -7,6 +7,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from governance.forms.proof import FIELDS, ProofForm
+from governance.forms.recorded import no_personal_data
 from governance.policy.actions import DECISIONS, MAY
 from governance.policy.actors import ROLES, SCOPES
 from governance.policy.words import ROLE_NAMES
@@ -26,12 +27,16 @@ class PersonForm(forms.Form):
 
 class GrantForm(ProofForm):
     role = forms.ChoiceField(label=_("Role"), choices=[(role, ROLE_NAMES[role]) for role in ROLES])
-    reason = forms.CharField(label=_("Reason"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3}))
+    reason = forms.CharField(
+        validators=[no_personal_data], label=_("Reason"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3})
+    )
 
 
 class RevokeForm(forms.Form):
     role = forms.ChoiceField(label=_("Role"))
-    reason = forms.CharField(label=_("Reason"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3}))
+    reason = forms.CharField(
+        validators=[no_personal_data], label=_("Reason"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3})
+    )
     prefix = "revoke"
 
     def __init__(self, *args: Any, held: tuple[str, ...], **more: Any) -> None:  # noqa: ANN401  Django's signature
@@ -40,7 +45,7 @@ class RevokeForm(forms.Form):
 
 
 class TokenForm(forms.Form):
-    name = forms.CharField(label=_("What it is for"), max_length=150)
+    name = forms.CharField(validators=[no_personal_data], label=_("What it is for"), max_length=150)
     scopes = forms.MultipleChoiceField(
         label=_("What it may"),
         choices=[(scope, SCOPE_NAMES.get(scope, scope)) for scope in SCOPES],

@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from governance.forms.proof import ProofForm
+from governance.forms.recorded import no_personal_data
 from governance.policy.personal_data import scan
 from governance.services.submit_context import MAX_BYTES, MAX_QUESTIONS
 
@@ -21,6 +22,7 @@ class ContextForm(forms.Form):
     """A text to generate an adapter from, typed or as a file."""
 
     title = forms.CharField(
+        validators=[no_personal_data],
         label=_("Title"),
         max_length=200,
         help_text=_("What people call it. It stays in the ledger for ever: put no personal data into it."),
@@ -53,6 +55,7 @@ class ContextForm(forms.Form):
         help_text=_("After this day the context is marked as due for erasure."),
     )
     personal_data_reason = forms.CharField(
+        validators=[no_personal_data],
         label=_("Reason for using personal data"),
         required=False,
         max_length=1000,
@@ -107,13 +110,16 @@ class ContextForm(forms.Form):
 class ReasonForm(forms.Form):
     """A reason, as it goes into the ledger."""
 
-    reason = forms.CharField(label=_("Reason"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3}))
+    reason = forms.CharField(
+        validators=[no_personal_data], label=_("Reason"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3})
+    )
 
 
 class EraseContextForm(ProofForm):
     """The legal basis of an erasure, and that one has seen what it does."""
 
     legal_basis = forms.CharField(
+        validators=[no_personal_data],
         label=_("Legal basis"),
         max_length=1000,
         widget=forms.Textarea(attrs={"rows": 3}),

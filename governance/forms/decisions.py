@@ -7,6 +7,7 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from governance.forms.recorded import no_personal_data
 from governance.policy.actions import Action
 from governance.policy.words import MEANING_NAMES
 from governance.selectors.decision_choices import ORDER, Standpoint
@@ -17,7 +18,14 @@ LONGEST = 4000
 
 def _text(label: object, rows: int = 3, hint: object = "") -> forms.CharField:
     widget = forms.Textarea(attrs={"rows": rows})
-    return forms.CharField(label=label, required=False, max_length=LONGEST, widget=widget, help_text=hint)  # type: ignore[arg-type]
+    return forms.CharField(
+        label=label,  # type: ignore[arg-type]
+        required=False,
+        max_length=LONGEST,
+        widget=widget,
+        help_text=hint,  # type: ignore[arg-type]
+        validators=[no_personal_data],
+    )
 
 
 class DecisionForm(forms.Form):

@@ -4,6 +4,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from governance.forms.proof import ProofForm
+from governance.forms.recorded import no_personal_data
 from governance.policy.words import VERDICT_NAMES
 from governance.services.close_incident import SHORTEST
 
@@ -13,6 +14,7 @@ class CloseIncidentForm(ProofForm):
 
     verdict = forms.ChoiceField(label=_("Verdict"), choices=list(VERDICT_NAMES.items()), widget=forms.RadioSelect)
     found = forms.CharField(
+        validators=[no_personal_data],
         label=_("What the review found"),
         min_length=SHORTEST,
         max_length=4000,
@@ -20,6 +22,7 @@ class CloseIncidentForm(ProofForm):
         help_text=_("It is recorded and signed. Put no personal data into it."),
     )
     measures = forms.CharField(
+        validators=[no_personal_data],
         label=_("What is done so that it does not happen again"),
         max_length=4000,
         required=False,

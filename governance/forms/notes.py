@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy
 
+from governance.forms.recorded import no_personal_data
 from governance.selectors.person_names import Named
 
 LONGEST = 4000
@@ -15,7 +16,10 @@ class CommentForm(forms.Form):
     """A comment in circulation."""
 
     text = forms.CharField(
-        label=gettext_lazy("Your comment"), max_length=LONGEST, widget=forms.Textarea(attrs={"rows": 3})
+        validators=[no_personal_data],
+        label=gettext_lazy("Your comment"),
+        max_length=LONGEST,
+        widget=forms.Textarea(attrs={"rows": 3}),
     )
 
 
@@ -23,7 +27,11 @@ class WithdrawForm(forms.Form):
     """Why a request is taken back."""
 
     comment = forms.CharField(
-        label=gettext_lazy("Reason"), max_length=LONGEST, required=False, widget=forms.Textarea(attrs={"rows": 3})
+        validators=[no_personal_data],
+        label=gettext_lazy("Reason"),
+        max_length=LONGEST,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
     )
 
 
@@ -37,7 +45,12 @@ class DelegationForm(forms.Form):
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"],
     )
-    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=LONGEST, widget=forms.Textarea(attrs={"rows": 2}))
+    reason = forms.CharField(
+        validators=[no_personal_data],
+        label=gettext_lazy("Reason"),
+        max_length=LONGEST,
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
 
     def __init__(self, *args: Any, people: Sequence[Named], **kwargs: Any) -> None:  # noqa: ANN401  Django's signature
         super().__init__(*args, **kwargs)

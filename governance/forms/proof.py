@@ -8,9 +8,6 @@ from typing import Any
 
 from allauth.account.internal.flows.login import record_authentication
 from allauth.core import ratelimit
-from allauth.mfa.models import Authenticator
-from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
-from allauth.mfa.totp.internal.auth import TOTP
 from django import forms
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
@@ -19,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from governance.actors import actor_of
 from governance.policy.actors import Actor
-from governance.proofs import Means, fresh_proofs, means_of
+from governance.proofs import Means, fresh_proofs, means_of, take_code
 
 FIELDS = ("proof", "code")
 NOTHING = Means(password=False, code=False, passkey=False, sign_on=False)
@@ -128,19 +125,10 @@ def confirm(request: HttpRequest, means: Means, password: str, code: str) -> Non
         record_authentication(request, user, method="password", reauthenticated=True)
     else:
         # The code is not looked at, and so not used up, where the password is wrong.
-        kind = _kind_of(user, code.strip()) if right else None
+        kind = take_code(user, code.strip()) if right else None
         if kind is None:
             raise ValidationError(
                 _("Password or code is wrong, or the code was used before. Wait for the next code, then try again.")
             )
         record_authentication(request, user, method="mfa", type=kind, with_password=True, reauthenticated=True)
     ratelimit.clear(request, action="reauthenticate", user=user)
-
-
-def _kind_of(user: User, code: str) -> str | None:
-    """What a code is of; it can be used once."""
-    devices = {device.type: device for device in Authenticator.objects.filter(user=user)}
-    totp, recovery = (devices.get(kind) for kind in (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES))
-    if totp and TOTP(totp).validate_code(code):
-        return "totp"
-    return "recovery_codes" if recovery and RecoveryCodes(recovery).validate_code(code) else None

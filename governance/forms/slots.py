@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from governance.engines.registry import CORE
 from governance.forms.proof import ProofForm
+from governance.forms.recorded import no_personal_data
 from governance.services.break_glass import SHORTEST_REASON
 from governance.services.create_slot import NAME
 
@@ -44,13 +45,19 @@ class SlotForm(forms.Form):
 class PlacementForm(forms.Form):
     """Why a slot is to serve something else."""
 
-    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=LONGEST, widget=forms.Textarea(attrs={"rows": 3}))
+    reason = forms.CharField(
+        validators=[no_personal_data],
+        label=gettext_lazy("Reason"),
+        max_length=LONGEST,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
 
 
 class EmergencyForm(ProofForm):
     """As above, in an emergency: described at length, and signed."""
 
     reason = forms.CharField(
+        validators=[no_personal_data],
         label=gettext_lazy("What the emergency is, and why it cannot wait for an approval"),
         min_length=SHORTEST_REASON,
         max_length=LONGEST,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from governance.policy.actions import DECISIONS, Action
+from governance.policy.actions import DECISIONS, MAY, Action
 from governance.policy.actors import Actor
 from governance.policy.subjects import DelegationFacts, Deputy, RequestFacts, Rule
 
@@ -33,7 +33,7 @@ def decide(actor: Actor, action: Action, facts: RequestFacts, at: datetime) -> s
         return "changed_since"
     if code := _independent(actor.id, facts):
         return code
-    code = _deputy(facts.deputy, facts, at) if facts.deputy else _standing(actor, facts, at)
+    code = _deputy(actor, facts.deputy, facts, at) if facts.deputy else _standing(actor, facts, at)
     if code:
         return code
     return "gate_failed" if action is Action.APPROVE and facts.failed_gates else None
@@ -54,13 +54,16 @@ def _standing(actor: Actor, facts: RequestFacts, at: datetime) -> str | None:
     return "cool_down" if at - since < timedelta(hours=facts.cool_down_hours) else None
 
 
-def _deputy(deputy: Deputy, facts: RequestFacts, at: datetime) -> str | None:
-    """The one who is represented must be as independent as the one who decides."""
+def _deputy(actor: Actor, deputy: Deputy, facts: RequestFacts, at: datetime) -> str | None:
+    """The one who is represented must be as independent as the one who decides, whose own role must count too."""
     if deputy.ended or at >= deputy.until:
         return "delegation_over"
     if _independent(deputy.principal, facts):
         return "principal_involved"
-    return None if facts.stage_role in deputy.roles else "principal_role"
+    if facts.stage_role not in deputy.roles:
+        return "principal_role"
+    held = [since for role in MAY[Action.APPROVE] if (since := actor.since(role))]
+    return None if held and at - min(held) >= timedelta(hours=facts.cool_down_hours) else "cool_down"
 
 
 def delegate(actor: Actor, action: Action, facts: DelegationFacts, at: datetime) -> str | None:

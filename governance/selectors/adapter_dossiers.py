@@ -84,6 +84,11 @@ class AdapterDossier:
     offers: Mapping[str, Offer]
 
     @property
+    def bound(self) -> bool:
+        """Whether a request or an approval is bound to the evaluations that there are."""
+        return self.row.state in {*facts.OPEN, "approved", "conditionally_approved", "deployed"}
+
+    @property
     def can_erase_chunks(self) -> bool:
         """Whether to offer it: something must be left."""
         return self.offers[Action.ERASE.value].suits and len(self.chunks) > 1

@@ -21,6 +21,7 @@ from governance.policy.actions import Action
 from governance.policy.actors import Actor
 from governance.policy.reasons import REASONS
 from governance.policy.rules import can
+from governance.services.recordable import check_entry
 
 T = TypeVar("T")
 
@@ -52,7 +53,9 @@ class Act:
 
         Raises:
             IllegalTransitionError: the subject is not in a state for it.
+            PersonalDataError: what a person wrote holds personal data.
         """
+        check_entry(event, data)
         return append(self.tx, event, subject=subject or self.subject, actor=snapshot(self.actor), data=data, refs=refs)
 
 

@@ -11,6 +11,7 @@ from governance.policy.actions import Action
 from governance.policy.actors import Actor
 from governance.services import facts, references
 from governance.services.acting import Act, perform
+from governance.services.recordable import check_text
 
 
 def erase(actor: Actor, *, adapter: str, context: str = "", chunks: Sequence[str] = (), name: str = "") -> Job:
@@ -24,11 +25,14 @@ def erase(actor: Actor, *, adapter: str, context: str = "", chunks: Sequence[str
         name: of the new adapter; the old one's unless given.
 
     Raises:
+        PersonalDataError: the name holds personal data.
         DeniedError: the rules refuse.
         InputError: the adapter was not made from what is named, or from nothing else.
         UnknownSubjectError: there is no such adapter.
     """
     chosen = tuple(sorted(set(chunks)))
+
+    check_text(name)
 
     def work(act: Act) -> Job:
         act.ask(facts.adapter_facts(act.tx, adapter))

@@ -11,15 +11,18 @@ from governance.policy.actors import Actor
 from governance.policy.reasons import REASONS
 from governance.services import facts, references
 from governance.services.acting import Act, perform
+from governance.services.recordable import check_text
 
 
 def extend(actor: Actor, *, adapter: str, context: str, name: str = "") -> Job:
     """Queue the extension.
 
     Raises:
+        PersonalDataError: the name holds personal data.
         DeniedError: the rules refuse, or the context was erased.
         UnknownSubjectError: there is no such adapter or context.
     """
+    check_text(name)
 
     def work(act: Act) -> Job:
         act.ask(facts.adapter_facts(act.tx, adapter))

@@ -9,6 +9,7 @@ from governance.policy.actions import Action
 from governance.policy.actors import Actor
 from governance.services import facts, references
 from governance.services.acting import Act, perform
+from governance.services.recordable import check_text
 
 
 def generate(actor: Actor, *, context: str, name: str = "", decay: float = 1.0) -> Job:
@@ -21,9 +22,11 @@ def generate(actor: Actor, *, context: str, name: str = "", decay: float = 1.0) 
         decay: factor on earlier chunks at each new one.
 
     Raises:
+        PersonalDataError: the name holds personal data.
         DeniedError: the rules refuse.
         UnknownSubjectError: there is no such context.
     """
+    check_text(name)
 
     def work(act: Act) -> Job:
         row = context_row(act.tx, context)

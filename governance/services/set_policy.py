@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters_core.errors import InputError, UnknownSubjectError
-from adapters_core.ledger import people_queries, request_queries
+from adapters_core.ledger import people_queries
 from adapters_core.ledger.records import Entry
-from adapters_core.ledger.request_queries import RequestFilter
 from adapters_core.ledger.transactions import Reader
+from governance.actors import snapshot
 from governance.policy.actions import DECISIONS, MAY, Action
 from governance.policy.actors import Actor
 from governance.policy.gates import gate
@@ -16,6 +16,7 @@ from governance.policy.subjects import Anything
 from governance.services import references
 from governance.services.acting import Act, perform
 from governance.services.evaluate import SUITES
+from governance.services.void_changed import void_of_policy
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,38}[a-z0-9]")
 ROLES = frozenset().union(*(MAY[action] for action in DECISIONS))
@@ -23,7 +24,7 @@ LONGEST_DAYS = 3650
 
 
 def set_policy(actor: Actor, *, name: str, policy: Mapping[str, Any]) -> Entry:
-    """Set the next version of a policy; open requests under the old one are voided.
+    """Set the next version of a policy; requests and approvals under the old one are voided.
 
     Args:
         actor: who sets it.
@@ -40,12 +41,8 @@ def set_policy(actor: Actor, *, name: str, policy: Mapping[str, Any]) -> Entry:
         act.ask(Anything())
         version = next_version(act.tx, name)
         entry = act.append("policy:set", {"version": version, **stated})
-        for row in request_queries.find_requests(
-            act.tx, RequestFilter(states=("requested", "in_review")), limit=10_000
-        ):
-            if row.policy == name:
-                cause = f"policy {name} was replaced by version {version}"
-                act.append("request:voided", {"cause": cause}, subject=references.request(row.request))
+        cause = f"policy {name} was replaced by version {version}"
+        void_of_policy(act.tx, name, actor=snapshot(act.actor), cause=cause)
         return entry
 
     return perform(actor, Action.SET_POLICY, references.policy(name), work)

@@ -16,6 +16,7 @@ from governance.policy.personal_data import counts, scan
 from governance.policy.subjects import Anything
 from governance.services import references
 from governance.services.acting import Act, perform
+from governance.services.recordable import check_text
 
 MAX_BYTES = 2 * 2**20
 MAX_QUESTIONS = 200
@@ -54,6 +55,7 @@ def submit_context(
             "a context with personal data needs a reason for its use: state personal_data_reason, or take them out",
             found=findings,
         )
+    check_text(title, personal_data_reason)
     identifier = str(uuid4())
     chunks = [part.strip().encode() for part in re.split(r"\n\s*\n", text) if part.strip()]
     master = installation().master_key

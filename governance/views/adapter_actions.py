@@ -18,6 +18,7 @@ from governance.services.request_approval import request_approval
 from governance.templatetags.places import address_of
 from governance.views.adapters import request_form
 from governance.views.reading import reading
+from governance.views.refusals import of_reason
 
 
 @require_POST
@@ -55,7 +56,7 @@ def retire(request: HttpRequest, digest: str) -> HttpResponse:
     """Retire for good."""
     form = ReasonForm(request.POST)
     if not form.is_valid():
-        messages.error(request, _("Nothing was changed: a retirement needs a reason."))
+        messages.error(request, of_reason(form, _("Nothing was changed: a retirement needs a reason.")))
         return redirect("adapter", digest)
     retiring.retire(actor_of(request), adapter=digest, reason=form.cleaned_data["reason"])
     messages.success(request, _("The adapter is retired: it is never deployed again."))

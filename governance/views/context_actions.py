@@ -16,6 +16,7 @@ from governance.services.erase_context import erase_context
 from governance.services.generate import generate
 from governance.services.hold_context import hold_context, release_context
 from governance.views.reading import reading
+from governance.views.refusals import of_reason
 
 
 @require_POST
@@ -32,7 +33,7 @@ def hold(request: HttpRequest, context: UUID) -> HttpResponse:
     """Put under legal hold."""
     form = ReasonForm(request.POST)
     if not form.is_valid():
-        messages.error(request, _("Nothing was changed: a legal hold needs a reason."))
+        messages.error(request, of_reason(form, _("Nothing was changed: a legal hold needs a reason.")))
         return redirect("context", context)
     hold_context(actor_of(request), context=_known(request, context), reason=form.cleaned_data["reason"])
     messages.success(request, _("The context is under legal hold: it cannot be erased until the hold ends."))
@@ -44,7 +45,7 @@ def release(request: HttpRequest, context: UUID) -> HttpResponse:
     """End the legal hold."""
     form = ReasonForm(request.POST)
     if not form.is_valid():
-        messages.error(request, _("Nothing was changed: the end of a legal hold needs a reason."))
+        messages.error(request, of_reason(form, _("Nothing was changed: the end of a legal hold needs a reason.")))
         return redirect("context", context)
     release_context(actor_of(request), context=_known(request, context), reason=form.cleaned_data["reason"])
     messages.success(request, _("The legal hold has ended."))

@@ -1,5 +1,6 @@
 """How a refusal is said on the page that asked."""
 
+from django.forms import Form
 from django.utils.translation import gettext as _
 
 from adapters_core.errors import DeniedError, IllegalTransitionError, RingiError, StaleError
@@ -20,6 +21,11 @@ def said(error: RingiError) -> tuple[str, int]:
     if isinstance(error, IllegalTransitionError):
         return _("It is no longer in a state in which this can be done. Look at it again."), CONFLICT
     return str(error), BAD
+
+
+def of_reason(form: Form, missing: str) -> str:
+    """What is wrong with a reason: it is missing, or what the form says."""
+    return missing if form.has_error("reason", "required") else str(form.errors["reason"][0])
 
 
 def sent_before() -> tuple[str, int]:

@@ -26,10 +26,11 @@ from governance.engines import canary
 from governance.engines.registry import CORE
 from governance.policy.gates import check_gates
 from governance.services import facts
+from governance.services.void_changed import void_of_adapter
 from governance.worker import projection, scores
 from governance.worker.heartbeat import Heartbeat
 from governance.worker.questions import Asked, general_questions, questions_of, spread
-from governance.worker.workplace import Workplace
+from governance.worker.workplace import SYSTEM, Workplace
 
 SCHEMA = "ringi-evaluation-1"
 CONTEXT, RETENTION = "context", "retention"
@@ -172,6 +173,7 @@ def _record(at: Workplace, job: Job, report: Mapping[str, Any], asked: Sequence[
         for one in asked:
             vault.seal_text(tx, at.master, one.context, f"evaluation:{report['evaluation']}", _texts(one, measured))
         projection.send_evaluation(tx, entry)
+        void_of_adapter(tx, report["adapter"], actor=SYSTEM, cause="a new evaluation of the adapter was recorded")
     return digest
 
 

@@ -12,6 +12,7 @@ from adapters_core.ledger import outbox_queries
 from governance.worker import delivering, projection
 from governance.worker.core_state import note_generator
 from governance.worker.reconciling import reconcile, reconcile_mlflow
+from governance.worker.sweeping import sweep
 from governance.worker.working import work_once
 from governance.worker.workplace import Workplace
 
@@ -92,6 +93,7 @@ class Worker:
         with suppress(RingiError):  # a core that is down says so elsewhere
             note_generator(self._at)
         reconcile(self._at)
+        sweep(self._at)
         return False
 
     def _reconciled_mlflow(self) -> bool:

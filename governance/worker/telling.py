@@ -93,6 +93,7 @@ def _letter(payload: Mapping[str, Any]) -> tuple[str, str]:
     """Title and text of the mail: what happened, and where to look; nothing of any content."""
     titles = {
         "request_waiting": _("A request waits for your decision"),
+        "request_voided": _("What your request was bound to has changed: it is void"),
         "request_decided": _("Your request was decided"),
         "adapter_generated": _("Your adapter was generated"),
         "incident_closed": _("An incident was reviewed and closed"),

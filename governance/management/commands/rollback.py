@@ -14,6 +14,7 @@ from adapters_core.errors import RingiError
 from adapters_core.ledger import slot_queries
 from governance.installation import installation
 from governance.policy.actors import Actor
+from governance.proofs import means_of, method, take_code
 from governance.services.kill_switch import kill_switch
 from governance.services.roll_back import roll_back
 
@@ -53,20 +54,22 @@ class Command(BaseCommand):
         return roll_back(actor, adapter=target, **asked).subject.id
 
     def _actor(self, email: str) -> Actor:
-        password = (
-            getpass.getpass(f"Password of {email}: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-        )
-        user = authenticate(email=email, password=password)
+        user = authenticate(email=email, password=_asked(f"Password of {email}: "))
         if not isinstance(user, User):
             raise CommandError("address and password must be those of an account, they are not")
+        proof: dict[str, object] = {"method": "password"}
+        if means_of(user).code:
+            kind = take_code(user, _asked(f"One-time code of {email}: ").strip())
+            if kind is None:
+                raise CommandError("the one-time code must be the current one, and not used before: it is not")
+            proof = {"type": kind, "with_password": True}
         now = installation().ledger.clock()
         return Actor(
             id=user.username,
             name=user.first_name or email,
             kind="person",
-            method="password",
+            method=method(proof),
             authenticated=now,
-            confirmed=now,
         )
 
     def _wait(self, deployment: str) -> None:
@@ -82,6 +85,11 @@ class Command(BaseCommand):
                 raise CommandError("the deployment failed: its page says why; the slot serves what it served")
             time.sleep(_LOOK_SECONDS)
         raise CommandError("no worker has carried it out yet: it is recorded, and happens when one runs", returncode=3)
+
+
+def _asked(prompt: str) -> str:
+    """What the person writes, unseen; from a pipe, its next line."""
+    return getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
 
 
 def _named(adapter: str | None) -> str:

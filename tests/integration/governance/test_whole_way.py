@@ -2,7 +2,7 @@
 
 import json
 
-from adapters_core.ledger import job_queries, marks, queries, vault
+from adapters_core.ledger import job_queries, marks, queries, request_queries, vault
 from adapters_core.ledger.records import Subject
 from governance import artifacts
 from governance.services import facts
@@ -12,12 +12,15 @@ from governance.services.evaluate import evaluate
 from governance.services.kill_switch import kill_switch
 from governance.services.roll_back import roll_back
 from governance.worker import core_state
+from governance.worker.sweeping import sweep
 from governance.worker.working import work_once
 from governance.worker.workplace import Workplace
 from tests.cast import HANAKO, MISAKI
+from tests.factories import adapters
 from tests.factories.cores import RunningCore
 from tests.factories.installations import Place
 from tests.factories.works import FERRY, SLOT, TEA, approved, carry_out, evaluated, generated, slot_row
+from tests.unit.governance.services.test_approving import ask
 
 
 def test_an_adapter_is_recorded_with_everything_that_its_manifest_states(
@@ -115,6 +118,36 @@ def test_what_is_approved_is_deployed_replaced_rolled_back_and_stopped(place: Pl
     ]
     assert succeeded[0]["read_back"]["digest"] == first
     assert succeeded[0]["canary"]["passed"]
+
+
+def test_requests_that_ran_out_or_lost_their_ground_are_closed_by_a_worker(place: Place, at: Workplace) -> None:
+    ended, changed, waiting = (adapters.evaluated(place) for _ in range(3))
+    old = ask(place, ended)
+    place.clock.forward(days=91)
+    new, third = ask(place, changed), ask(place, waiting)
+    adapters.evaluate(place, changed)
+
+    assert sweep(at) == 2
+    assert sweep(at) == 0
+
+    with place.ledger.read() as db:
+        states = [request_queries.request(db, one).state for one in (old, new, third)]
+        last = queries.history(db, Subject(kind="request", id=old))[-1]
+    assert states == ["expired", "voided", "requested"]
+    assert last.actor.kind == "system"
+
+
+def test_another_evaluation_voids_the_approval_in_the_same_transaction(place: Place, at: Workplace) -> None:
+    digest = approved(place, at)
+    evaluate(place.actor(HANAKO), adapter=digest, suite="retention")
+    assert work_once(at)
+
+    with place.ledger.read() as db:
+        (row,) = request_queries.find_requests(db, request_queries.RequestFilter(adapter=digest))
+        voided = queries.history(db, Subject(kind="request", id=row.request))[-1]
+        measured = queries.history(db, Subject(kind="adapter", id=digest))[-1]
+    assert row.state == "voided"
+    assert voided.seq == measured.seq + 1
 
 
 def test_a_job_is_not_lost_while_the_core_is_down(place: Place, at: Workplace, core: RunningCore) -> None:

@@ -261,6 +261,14 @@ def test_the_record_leads_to_the_run_in_mlflow_once_it_is_known(place: Place, di
     assert "somewhere" not in page
 
 
+def test_the_dossier_says_what_another_evaluation_voids(place: Place, digest: str, hanako: Client) -> None:
+    adapters.evaluate(place, digest)
+    assert "A new evaluation voids" not in hanako.get(f"/adapters/{digest}/").text
+    ask(place, digest)
+
+    assert "A new evaluation voids" in hanako.get(f"/adapters/{digest}/").text
+
+
 def test_chunks_are_chosen_on_the_dossier_and_taken_out(place: Place, hanako: Client) -> None:
     context = adapters.submit(place)
     chunks = ["1" * 64, "2" * 64]

@@ -1,12 +1,13 @@
 """Requests and decisions: who may, what they are bound to, and that every refusal is an entry."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from adapters_core.errors import DeniedError, InputError, StaleError
-from adapters_core.ledger import adapter_queries, queries, request_queries
+from adapters_core.errors import DeniedError, InputError, PersonalDataError, StaleError
+from adapters_core.ledger import adapter_queries, outbox_queries, queries, request_queries
 from adapters_core.ledger.queries import EntryFilter
 from adapters_core.ledger.records import Subject
 from adapters_core.ledger.signing import DECISION_TYPE, opened
@@ -18,14 +19,17 @@ from governance.services.comment import comment
 from governance.services.deciding import Signature
 from governance.services.delegate import delegate
 from governance.services.end_delegation import end_delegation
+from governance.services.generate import generate as generate_job
 from governance.services.grant_role import grant_role
 from governance.services.reject import reject
 from governance.services.request_approval import request_approval
 from governance.services.send_back import send_back
 from governance.services.set_policy import set_policy
+from governance.services.void_changed import void_of_adapter
 from governance.services.withdraw import withdraw
+from governance.worker.workplace import SYSTEM
 from tests.cast import AKIRA, HANAKO, KENJI, MISAKI, NAOKO, SHIN, TARO, YUKI, Member
-from tests.factories.adapters import evaluate, evaluated, generate
+from tests.factories.adapters import evaluate, evaluated, generate, submit
 from tests.factories.installations import Place
 
 
@@ -294,3 +298,79 @@ def test_an_approval_shows_in_the_adapters_state(place: Place, request_id: str) 
 
     with place.ledger.read() as db:
         assert adapter_queries.adapter(db, row(place, request_id).adapter).state == "approved"
+
+
+def test_a_new_policy_voids_the_approvals_that_are_in_force(place: Place, request_id: str) -> None:
+    approve(place.actor(YUKI), request=request_id, signature=signature(place, request_id))
+    old = ask(place, evaluated(place))
+    approve(place.actor(YUKI), request=old, signature=signature(place, old))
+    withdrawn = ask(place, evaluated(place))
+    withdraw(place.actor(HANAKO), request=withdrawn)
+
+    set_policy(place.actor(MISAKI), name="strict", policy=POLICIES["strict"])
+    assert row(place, request_id).state == "approved", "another policy"
+    set_policy(place.actor(MISAKI), name="standard", policy={**POLICIES["standard"], "expires_days": 10})
+
+    assert [row(place, one).state for one in (request_id, old, withdrawn)] == ["voided", "voided", "withdrawn"]
+    with place.ledger.read() as db:
+        (entry, *_) = queries.find_entries(db, EntryFilter(events=("request:voided",)), limit=1)
+        told = outbox_queries.find_messages(db, topics=("notice",))
+    assert entry.data["cause"] == "policy standard was replaced by version 2"
+    assert HANAKO.id in next(one.payload["people"] for one in told if one.payload["kind"] == "request_voided")
+
+
+def test_an_evaluation_that_is_recorded_voids_what_was_bound_to_the_ones_before(place: Place, request_id: str) -> None:
+    approve(place.actor(YUKI), request=request_id, signature=signature(place, request_id))
+    adapter = row(place, request_id).adapter
+
+    def void() -> list[str]:
+        with place.ledger.write() as tx:
+            return [entry.subject.id for entry in void_of_adapter(tx, adapter, actor=SYSTEM, cause="measured again")]
+
+    assert void() == []
+    evaluate(place, adapter)
+    assert void() == [request_id]
+    assert row(place, request_id).state == "voided"
+
+
+def test_a_delegate_whose_own_role_is_new_does_not_count(place: Place, request_id: str) -> None:
+    grant_role(place.actor(MISAKI), person=SHIN.id, role="manager")
+    delegate(place.actor(YUKI), to=SHIN.id, until=place.clock.now + timedelta(days=3), reason="休暇")
+    sign = signature(place, request_id, on_behalf_of=YUKI.id)
+    with pytest.raises(DeniedError) as refused:
+        approve(place.actor(SHIN), request=request_id, signature=sign)
+    assert refused.value.reason_code == "cool_down"
+
+    place.clock.forward(hours=25)
+    approve(place.actor(SHIN), request=request_id, signature=sign)
+    assert row(place, request_id).state == "approved"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("連絡先は taro@example.com です", "email"),
+        ("電話 03-1234-5678 まで", "phone"),
+        ("番号 123456789018", "my_number"),
+        ("カード 4111 1111 1111 1111", "card"),
+    ],
+)
+def test_no_personal_data_are_written_into_the_ledger(place: Place, request_id: str, text: str, kind: str) -> None:
+    with place.ledger.read() as db:
+        size = queries.size(db)
+    sign = signature(place, request_id)
+    attempts: list[Callable[[], object]] = [
+        lambda: comment(place.actor(YUKI), request=request_id, text=text),
+        lambda: approve(place.actor(YUKI), request=request_id, signature=sign, comment=text),
+        lambda: withdraw(place.actor(HANAKO), request=request_id, comment=text),
+        lambda: delegate(place.actor(YUKI), to=AKIRA.id, until=place.clock.now + timedelta(days=1), reason=text),
+        lambda: grant_role(place.actor(MISAKI), person=SHIN.id, role="reviewer", reason=text),
+        lambda: submit(place, title=text),
+        lambda: generate_job(place.actor(HANAKO), context="any", name=text),
+    ]
+    for attempt in attempts:
+        with pytest.raises(PersonalDataError, match=f"{kind} 1"):
+            attempt()
+
+    with place.ledger.read() as db:
+        assert queries.size(db) == size
