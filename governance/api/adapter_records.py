@@ -1,10 +1,13 @@
 """What operations on adapters take and answer."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from governance.api.fields import Given, Json, Key, Line, Moment, Record
 from governance.api.slot_records import Deployment
 
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 State = Literal[
     "generated",
     "evaluated",
@@ -31,10 +34,20 @@ class EvaluateIn(Given):
     """`context`: about its own contexts; `retention`: what the base must not forget."""
 
 
-class ChangeIn(Given):
-    """A context that is added or taken out."""
+class ExtendIn(Given):
+    """A context that is added."""
 
     context: Key
+    name: Line = ""
+    """Of the new adapter; the old one's unless given."""
+
+
+class EraseIn(Given):
+    """What is taken out: one of several contexts, or single chunks."""
+
+    context: Key | None = None
+    chunks: list[Digest] = Field(default=[], max_length=1000)
+    """Commitments of chunks, as `sources` names them."""
     name: Line = ""
     """Of the new adapter; the old one's unless given."""
 
@@ -102,11 +115,21 @@ class Evaluation(Record):
     """Thresholds of the policies, and whether each was met."""
 
 
+class Source(Record):
+    """A context that is part of an adapter: keyed digests, which bind to the text and say nothing of it."""
+
+    id: str
+    commitment: str
+    chunk_commitments: list[str]
+
+
 class AdapterDetail(Adapter):
     """An adapter with what is recorded of it."""
 
     contexts: list[str]
     """What it was made from."""
+    sources: list[Source]
+    """The same with what of each is part of it."""
     norms: dict[str, Json]
     """Module -> Frobenius and spectral norm, effective rank, spectral gap of what it changes there."""
     artifact: Json

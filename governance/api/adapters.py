@@ -8,7 +8,15 @@ from ninja import Query, Router, Status
 from adapters_core.ledger import adapter_queries, slot_queries
 from adapters_core.ledger.adapter_queries import AdapterFilter, Sort
 from adapters_core.ledger.transactions import Reader
-from governance.api.adapter_records import AdapterDeployments, AdapterDetail, Adapters, ChangeIn, EvaluateIn, State
+from governance.api.adapter_records import (
+    AdapterDeployments,
+    AdapterDetail,
+    Adapters,
+    EraseIn,
+    EvaluateIn,
+    ExtendIn,
+    State,
+)
 from governance.api.fields import Limit, Name, Wanted, Words
 from governance.api.jobs import JobOut
 from governance.api.reading import actor_of, read
@@ -63,15 +71,16 @@ def evaluate_adapter(request: HttpRequest, digest: Name, body: EvaluateIn) -> St
 
 
 @router.post("/{digest}/extensions", response={202: JobOut})
-def extend_adapter(request: HttpRequest, digest: Name, body: ChangeIn) -> Status[object]:
+def extend_adapter(request: HttpRequest, digest: Name, body: ExtendIn) -> Status[object]:
     """Queue the addition of a context. The result is a new adapter."""
     return Status(202, extend(actor_of(request), adapter=digest, context=body.context, name=body.name))
 
 
 @router.post("/{digest}/erasures", response={202: JobOut})
-def erase_from_adapter(request: HttpRequest, digest: Name, body: ChangeIn) -> Status[object]:
-    """Queue the exact removal of a context. The result is a new adapter that never saw it."""
-    return Status(202, erase(actor_of(request), adapter=digest, context=body.context, name=body.name))
+def erase_from_adapter(request: HttpRequest, digest: Name, body: EraseIn) -> Status[object]:
+    """Queue the exact removal of a context or of chunks. The result is a new adapter that never saw them."""
+    job = erase(actor_of(request), adapter=digest, context=body.context or "", chunks=body.chunks, name=body.name)
+    return Status(202, job)
 
 
 def detail(db: Reader, digest: str) -> dict[str, Any]:
@@ -81,6 +90,7 @@ def detail(db: Reader, digest: str) -> dict[str, Any]:
     return {
         **vars(known.row),
         "contexts": [one.context for one in known.contexts],
+        "sources": said["contexts"],
         "norms": said["norms"],
         "artifact": said["artifact"],
         "measured": [{**one.data, "seq": one.seq, "time": one.time} for one in known.evaluations],

@@ -4,15 +4,17 @@ from typing import Annotated
 
 from django.http import HttpRequest
 from ninja import Query, Router
+from pydantic import Field
 
 from adapters_core.errors import UnknownSubjectError
 from adapters_core.ledger.checkpoints import Checkpoint, latest_checkpoint
 from adapters_core.ledger.transactions import Reader
-from governance.api.fields import Json, Moment, Record
+from governance.api.fields import Given, Json, Moment, Record
 from governance.api.reading import read
 from governance.installation import installation
-from governance.selectors import audit_reads
+from governance.selectors import audit_reads, verification
 from governance.selectors.consistency import consistency
+from governance.services.note_verified import note_verified
 
 router = Router(tags=["ledger"])
 Size = Annotated[int, Query(ge=1, lt=2**53, description="Entries of a tree")]
@@ -43,6 +45,41 @@ class Standing(Record):
     """Entries that the last verification without findings covers."""
     verified_time: Moment | None
     """null: never verified."""
+
+
+class VerifyIn(Given):
+    """What is verified."""
+
+    full: bool = True
+    """From the first entry on; otherwise from the last verified checkpoint on."""
+    artifacts: bool = False
+    """Also the files of adapters and reports against their digests."""
+    anchors: list[Json] = Field(default=[], max_length=20)
+    """Envelopes of checkpoints that were kept elsewhere: the ledger must not contradict them."""
+
+
+class FindingOut(Record):
+    """Something that is not as it was signed."""
+
+    level: str
+    code: str
+    """Stable: for programs."""
+    what: str
+    detail: str
+    seq: int | None
+    meaning: str
+    """In plain words."""
+
+
+class Verified(Record):
+    """What verifying found."""
+
+    ok: bool
+    """Nothing was found."""
+    levels: list[str]
+    """V0 chain, V1 signatures, V3 files, guards and indexes of the database."""
+    findings: list[FindingOut]
+    seconds: float
 
 
 class Consistency(Record):
@@ -82,6 +119,20 @@ def read_checkpoint(request: HttpRequest) -> object:
 def prove_consistency(request: HttpRequest, first: Size, second: Size) -> object:
     """That nothing was changed between two sizes."""
     return read(request, lambda db: consistency(db, first, second))
+
+
+@router.post("/verifications", response=Verified)
+def verify_ledger(request: HttpRequest, body: VerifyIn) -> object:
+    """Verify now. It changes nothing but how far the ledger counts as verified."""
+    wanted = verification.Wanted(full=body.full, artifacts=body.artifacts, anchors=tuple(body.anchors))
+    found = read(request, lambda db: verification.run(db, wanted))
+    note_verified(found.report)
+    return {
+        "ok": found.report.ok,
+        "levels": found.report.levels,
+        "findings": [{**vars(one), "meaning": str(meaning)} for one, meaning in found.findings],
+        "seconds": found.seconds,
+    }
 
 
 def _latest(db: Reader) -> Checkpoint:

@@ -4,11 +4,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from adapters_core.ledger.checkpoints import latest_checkpoint
-from adapters_core.ledger.verification.verify import mark_verified
 from governance.forms.audit import VerifyForm
-from governance.installation import installation
 from governance.selectors import audit_reads, verification
+from governance.services.note_verified import note_verified
 from governance.views.reading import reading
 
 
@@ -16,15 +14,12 @@ from governance.views.reading import reading
 def show(request: HttpRequest) -> HttpResponse:
     """GET tells what was verified when; POST verifies now."""
     form = VerifyForm(request.POST if request.method == "POST" else None)
-    outcome, covered = None, False
+    outcome = None
     with reading(request) as sight:
         if form.is_bound and form.is_valid():
             outcome = verification.run(sight.reader, verification.Wanted(**form.cleaned_data))
-            covered = latest_checkpoint(sight.reader) is not None
-    if outcome and outcome.report.ok and covered:
-        # Remembers from where to go on next time; evidence of nothing, so it asks for no more than reading.
-        with installation().ledger.write() as tx:
-            mark_verified(tx, outcome.report)
+    if outcome:
+        note_verified(outcome.report)
     with reading(request) as sight:
         stands = audit_reads.standing(sight.reader, sight.at)
     context = {"form": form, "outcome": outcome, "stands": stands, "levels": verification.LEVELS}

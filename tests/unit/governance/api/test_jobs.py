@@ -99,3 +99,17 @@ def test_jobs_are_listed_by_state_and_kind_page_by_page(place: Place) -> None:
     assert rest["next"] is None
     assert len(program.get("jobs?kind=generate&state=queued").json()["rows"]) == 3
     assert program.get("jobs?state=failed").json()["rows"] == []
+
+
+def test_single_chunks_are_taken_out(place: Place) -> None:
+    program, context = caller(place, "generate", "read"), submit(place)
+    made_of = [{"id": context, "commitment": "c" * 64, "chunk_commitments": ["1" * 64, "2" * 64]}]
+    adapter = generate(place, context=context, contexts=made_of)
+    chunks = program.get(f"adapters/{adapter}").json()["sources"][0]["chunk_commitments"]
+
+    some = program.post(f"adapters/{adapter}/erasures", {"chunks": chunks[:1]})
+    every = program.post(f"adapters/{adapter}/erasures", {"chunks": chunks})
+    both = program.post(f"adapters/{adapter}/erasures", {"chunks": chunks[:1], "context": context})
+
+    assert (some.status_code, some.json()["payload"]["chunks"]) == (202, chunks[:1])
+    assert (every.status_code, both.status_code) == (422, 422)

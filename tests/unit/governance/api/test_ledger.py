@@ -1,6 +1,7 @@
 """The ledger by programs: what is answered proves itself, without any trust in who answered."""
 
 import json
+import sqlite3
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from adapters_core.ledger.signing import CHECKPOINT_TYPE, opened
 from adapters_core.ledger.tree import consistent, includes
 from governance.installation import installation
 from tests.cast import MISAKI
+from tests.factories.installations import Place
 from tests.factories.worlds import Caller, caller
 from tests.unit.governance.api.conftest import Filled
 
@@ -128,3 +130,37 @@ def test_the_export_takes_the_filters_of_the_list(reader: Caller) -> None:
 
     lines = b"".join(answer.streaming_content).decode().splitlines()
     assert {json.loads(line)["event"] for line in lines} == {"policy:set"}
+
+
+def test_verifying_finds_nothing_and_is_noted(place: Place) -> None:
+    program = caller(place, "read")
+    signed = program.get("ledger/checkpoint").json()
+
+    said = program.post("ledger/verifications", {"artifacts": True, "anchors": [signed["envelope"]]}).json()
+
+    assert (said["ok"], said["findings"]) == (True, [])
+    assert {"V0", "V1", "V3"} <= set(said["levels"])
+    assert program.get("ledger").json()["verified"] == signed["size"]
+
+
+def test_verifying_names_what_was_changed_and_notes_nothing(place: Place) -> None:
+    program = caller(place, "read")
+    with sqlite3.connect(place.folder / "ledger.sqlite3") as database:
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f'DROP TRIGGER "{name}"')
+        database.execute("UPDATE entries SET body = replace(body, '2026', '2025') WHERE seq = 2")
+    database.close()
+
+    said = program.post("ledger/verifications", {}).json()
+
+    assert said["ok"] is False
+    assert {"missing_guard", "changed_body"} <= {one["code"] for one in said["findings"]}
+    assert all(one["meaning"] for one in said["findings"])
+    assert program.get("ledger").json()["verified"] == 0
+
+
+@pytest.mark.parametrize("anchor", [{}, {"payload": 1}, {"payload": "e30=", "payloadType": "x", "signatures": []}])
+def test_an_anchor_that_is_none_is_found_or_refused(reader: Caller, anchor: Any) -> None:
+    answer = reader.post("ledger/verifications", {"anchors": [anchor]})
+
+    assert answer.status_code == 422 or answer.json()["ok"] is False

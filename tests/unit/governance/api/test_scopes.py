@@ -67,6 +67,7 @@ OPERATIONS = [
     Operation("GET", "entries.jsonl", None, READ),
     Operation("GET", "entries/{seq}", None, READ),
     Operation("GET", "ledger", None, READ),
+    Operation("POST", "ledger/verifications", {}, READ),
     Operation("GET", "ledger/checkpoint", None, READ),
     Operation("GET", "ledger/consistency", None, READ),
     Operation("GET", "compare/{candidates}", None, READ),
