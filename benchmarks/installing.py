@@ -11,6 +11,7 @@ from django.test.utils import setup_test_environment
 
 import benchmarks.ready  # noqa: F401  before anything of Django's
 from adapters_core.ledger import queries
+from adapters_core.ledger.migrating import migrate
 from benchmarks.filling import fill
 from governance.installation import installation
 from tests.cast import Member, sign_up
@@ -36,6 +37,7 @@ def filled(folder: Path, adapters: int) -> Iterator[Place]:
         _fill(var, adapters)
         done.touch()
     with installed(var) as place:
+        migrate(place.ledger)  # it may have been filled by older code
         with place.ledger.read() as db:
             place.clock.now = queries.entry(db, queries.size(db) - 1).time + timedelta(hours=1)
         yield place

@@ -1,11 +1,11 @@
 """Reading adapters: one, a page of a filtered and sorted list, counts, descent."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Column, Select, and_, func, or_, select
+from sqlalchemy import Column, ColumnElement, Select, and_, func, or_, select
 
 from adapters_core.errors import InputError, UnknownSubjectError
 from adapters_core.ledger import paging
@@ -65,6 +65,8 @@ class AdapterFilter:
     context: str | None = None
     actor: str | None = None
     serving: bool | None = None
+    among: tuple[int, ...] | None = None
+    """Only those with one of these ``seq``; some hundreds at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,8 @@ _SORTS: Mapping[str, tuple[Column[Any], bool]] = {
     "norm": (_TABLE.norm_total, True),
 }
 """Sort -> (column, downwards). Adapters without a value come in no list that is sorted by it."""
+_OF_A_STATE = frozenset({_TABLE.seq, _TABLE.last_seq})
+"""Columns by which the adapters of one state lie in an index."""
 
 
 def adapter(reader: Reader, digest: str) -> AdapterRow:
@@ -116,30 +120,50 @@ def find_adapters(
     if sort not in _SORTS:
         raise InputError(f"adapters are sorted by {', '.join(_SORTS)}, got {sort!r}")
     column, down = _SORTS[sort]
-    asked = _where(reader, select(_TABLE.seq), wanted)
-    if column.nullable:
-        asked = asked.where(column.is_not(None))
-    if after:
-        value, digest = paging.place(after)
-        if isinstance(value, str) is not (column is _TABLE.name):
-            raise InputError(f"`after` must come from a page with the same sort, got one for another than {sort}")
-        beyond = column < value if down else column > value
-        later = _TABLE.digest < digest if down else _TABLE.digest > digest
-        asked = asked.where(or_(beyond, and_(column == value, later)))
     ties = () if column is _TABLE.seq else (_TABLE.digest,)  # no two adapters have the same seq
     keys = tuple(key.desc() if down else key for key in (column, *ties))
+    beyond = _beyond(sort, after) if after else None
+    # Each state is read in the order of its own index: all of them at once would be sorted first.
+    states = wanted.states if len(wanted.states) > 1 and column in _OF_A_STATE else (None,)
+    parts = []
+    for state in states:
+        part = _where(reader, select(_TABLE.seq), replace(wanted, states=(state,)) if state else wanted)
+        if column.nullable:
+            part = part.where(column.is_not(None))
+        if beyond is not None:
+            part = part.where(beyond)
+        parts.append(part.order_by(*keys).limit(limit + 1).subquery())
     # The search goes through a narrow index, and whole rows are read for one page only.
-    page = asked.order_by(*keys).limit(limit + 1).scalar_subquery()
-    whole = select(index_adapters).where(_TABLE.seq.in_(page)).order_by(*keys)
+    page = or_(*(_TABLE.seq.in_(select(part.c.seq)) for part in parts))
+    whole = select(index_adapters).where(page).order_by(*keys).limit(limit + 1)
     rows = reader.connection.execute(whole).mappings().all()
     more = len(rows) > limit
     shown = tuple(adapter_row(row) for row in rows[:limit])
     return AdapterPage(rows=shown, next=paging.token(rows[limit - 1][column.name], shown[-1].digest) if more else None)
 
 
+def _beyond(sort: Sort, after: str) -> ColumnElement[bool]:
+    column, down = _SORTS[sort]
+    value, digest = paging.place(after)
+    if isinstance(value, str) is not (column is _TABLE.name):
+        raise InputError(f"`after` must come from a page with the same sort, got one for another than {sort}")
+    further = column < value if down else column > value
+    later = _TABLE.digest < digest if down else _TABLE.digest > digest
+    return or_(further, and_(column == value, later))
+
+
+def matching(reader: Reader, wanted: AdapterFilter, *, limit: int) -> tuple[int, ...]:
+    """The numbers of the ``adapter:generated`` entries of the newest adapters that meet a filter.
+
+    A search for words goes through all adapters: with these as ``AdapterFilter.among`` it does so once.
+    """
+    asked = _where(reader, select(_TABLE.seq), wanted).order_by(_TABLE.seq.desc()).limit(limit)
+    return tuple(reader.connection.execute(asked).scalars())
+
+
 def count_adapters(reader: Reader, wanted: AdapterFilter = ALL_ADAPTERS, *, limit: int = 10_000) -> int:
     """How many adapters meet a filter; counting stops at ``limit``."""
-    some = _where(reader, select(_TABLE.digest), wanted).limit(limit).subquery()
+    some = _where(reader, select(_TABLE.seq), wanted).limit(limit).subquery()
     return int(reader.connection.execute(select(func.count()).select_from(some)).scalar_one())
 
 
@@ -184,6 +208,8 @@ def _where(reader: Reader, asked: Select[Any], wanted: AdapterFilter) -> Select[
     place = func.strpos if reader.connection.dialect.name == "postgresql" else func.instr  # faster than LIKE
     for word in folded(wanted.text or "").split():
         asked = asked.where(place(_TABLE.search, word) > 0)
+    if wanted.among is not None:
+        asked = asked.where(_TABLE.seq.in_(wanted.among))
     if wanted.states:
         asked = asked.where(_TABLE.state.in_(wanted.states))
     if wanted.base:

@@ -93,6 +93,8 @@ index_adapters = Table(
     Index("ix_index_adapters_actor", "actor", "seq"),
     Index("ix_index_adapters_name", "name", "digest"),
     Index("ix_index_adapters_last", "last_seq"),
+    Index("ix_index_adapters_state_last", "state", "last_seq"),
+    Index("ix_index_adapters_actor_last", "actor", "state", "last_seq"),
     Index("ix_index_adapters_parent", "parent"),
     Index("ix_index_adapters_recovery", "recovery", "digest"),
     Index("ix_index_adapters_norm", "norm_total", "digest"),

@@ -21,6 +21,8 @@ from adapters_core.ledger.records import Entry
 WRITES = "ledger_writes"
 LOCK = 0x72696E6769  # "ringi": the advisory lock of every writer
 BUSY_MILLISECONDS = 30_000
+CACHE_KIBIBYTES = 16 * 1024
+"""A connection's own: the index that searches go through fits in."""
 WRITER_ROLE = "ringi_ledger_writer"
 
 
@@ -94,6 +96,7 @@ def _sqlite_connect(connection: Any, _: object) -> None:  # noqa: ANN401  # the 
         f"busy_timeout = {BUSY_MILLISECONDS}",
         "journal_mode = WAL",
         "synchronous = FULL",
+        f"cache_size = -{CACHE_KIBIBYTES}",
         "recursive_triggers = ON",
         "secure_delete = ON",  # what the vault erases leaves no bytes behind in the file
     ):

@@ -1,6 +1,6 @@
 """The list of adapters."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapters_core.ledger import adapter_queries, context_queries, slot_queries
 from adapters_core.ledger.adapter_queries import AdapterFilter, AdapterRow, Sort
@@ -8,6 +8,7 @@ from adapters_core.ledger.transactions import Reader
 
 PAGE = 30
 MOST = 10_000
+FEW = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +44,18 @@ def find(reader: Reader, wanted: AdapterFilter, *, sort: Sort, after: str | None
         InputError: the place to go on from is none.
         UnknownSubjectError: the context that is filtered by is unknown.
     """
+    if wanted.text:
+        found = adapter_queries.matching(reader, wanted, limit=MOST)
+        count = len(found)
+        if count <= FEW:  # go through all names once, not twice
+            wanted = replace(wanted, text=None, among=found)
+    else:
+        count = adapter_queries.count_adapters(reader, wanted, limit=MOST)
     page = adapter_queries.find_adapters(reader, wanted, sort=sort, after=after, limit=PAGE)
     return AdapterList(
         rows=page.rows,
         next=page.next,
-        count=adapter_queries.count_adapters(reader, wanted, limit=MOST),
+        count=count,
         bases=_bases(reader, page.rows),
         context_title=context_queries.context(reader, wanted.context).title if wanted.context else None,
     )

@@ -13,10 +13,12 @@ from governance.selectors import adapter_dossiers
 from governance.services import erase as erasing
 from governance.services import evaluate as evaluating
 from governance.services import extend as extending
+from governance.services import references
 from governance.services import retire as retiring
 from governance.services.request_approval import request_approval
 from governance.templatetags.places import address_of
 from governance.views.adapters import request_form
+from governance.views.forbidding import forbid
 from governance.views.reading import reading
 from governance.views.refusals import of_reason
 
@@ -66,6 +68,7 @@ def retire(request: HttpRequest, digest: str) -> HttpResponse:
 @require_POST
 def ask(request: HttpRequest, digest: str) -> HttpResponse:
     """Request an approval."""
+    forbid(request, Action.REQUEST, references.adapter(digest))
     with reading(request) as sight:
         found = adapter_dossiers.dossier(sight.reader, sight.actor, digest, now=sight.at)
     form = request_form(found, request.POST)

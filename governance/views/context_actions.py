@@ -11,10 +11,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from governance.actors import actor_of, spend_proof
 from governance.forms.contexts import EraseContextForm, ReasonForm
+from governance.policy.actions import Action
 from governance.selectors import context_reads
+from governance.services import references
 from governance.services.erase_context import erase_context
 from governance.services.generate import generate
 from governance.services.hold_context import hold_context, release_context
+from governance.views.forbidding import forbid
 from governance.views.reading import reading
 from governance.views.refusals import of_reason
 
@@ -22,6 +25,7 @@ from governance.views.refusals import of_reason
 @require_POST
 def make_adapter(request: HttpRequest, context: UUID) -> HttpResponse:
     """Queue a generation."""
+    forbid(request, Action.GENERATE, references.context(str(context)))
     name = request.POST.get("name", "")[:200]
     generate(actor_of(request), context=_known(request, context), name=name)
     messages.success(request, _("The adapter is being generated. You can leave this page."))
@@ -31,6 +35,7 @@ def make_adapter(request: HttpRequest, context: UUID) -> HttpResponse:
 @require_POST
 def hold(request: HttpRequest, context: UUID) -> HttpResponse:
     """Put under legal hold."""
+    forbid(request, Action.HOLD_CONTEXT, references.context(str(context)))
     form = ReasonForm(request.POST)
     if not form.is_valid():
         messages.error(request, of_reason(form, _("Nothing was changed: a legal hold needs a reason.")))
@@ -43,6 +48,7 @@ def hold(request: HttpRequest, context: UUID) -> HttpResponse:
 @require_POST
 def release(request: HttpRequest, context: UUID) -> HttpResponse:
     """End the legal hold."""
+    forbid(request, Action.RELEASE_CONTEXT, references.context(str(context)))
     form = ReasonForm(request.POST)
     if not form.is_valid():
         messages.error(request, of_reason(form, _("Nothing was changed: the end of a legal hold needs a reason.")))
@@ -55,6 +61,8 @@ def release(request: HttpRequest, context: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def erase(request: HttpRequest, context: UUID) -> HttpResponse:
     """Say what an erasure does, and erase."""
+    if request.method == "POST":
+        forbid(request, Action.ERASE_CONTEXT, references.context(str(context)))
     with reading(request) as read:
         record = context_reads.record(read.reader, read.actor, str(context), now=read.at)
     if request.method == "POST" and not record.offers["erase_context"].allowed:

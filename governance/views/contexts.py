@@ -15,7 +15,9 @@ from governance.policy.actions import Action
 from governance.policy.subjects import Anything
 from governance.selectors import context_reads
 from governance.selectors.offers import offer
+from governance.services import references
 from governance.services.submit_context import submit_context
+from governance.views.forbidding import forbid
 from governance.views.reading import reading
 
 STATES = ("active", "held", "erased")
@@ -47,10 +49,10 @@ def show(request: HttpRequest, context: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def submit(request: HttpRequest) -> HttpResponse:
     """The form, and what it sends."""
+    if request.method == "POST":
+        forbid(request, Action.SUBMIT_CONTEXT, references.context("new"))
     with reading(request) as read:
         may_submit = offer(read.actor, Action.SUBMIT_CONTEXT, Anything(), at=read.at)
-    if request.method == "POST" and not may_submit.allowed:
-        submit_context(actor_of(request), title="-", text="-")  # is refused, and that is recorded
     form = ContextForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
         identifier = submit_context(

@@ -16,22 +16,27 @@ from adapters_core.ledger.records import Entry
 from governance.actors import spend_proof
 from governance.forms.decisions import DecisionForm
 from governance.forms.proof import ProofForm
-from governance.policy.actions import Action
+from governance.policy.actions import DECISIONS, Action
 from governance.policy.actors import Actor
 from governance.policy.words import ACTION_NAMES
 from governance.selectors.decision_choices import ORDER, Standpoint, consequence, standpoints
 from governance.selectors.request_pages import RequestView, request_view
+from governance.services import references
 from governance.services.approve import approve
 from governance.services.approve_with_conditions import approve_with_conditions
 from governance.services.reject import reject
 from governance.services.send_back import send_back
 from governance.views import refusals
+from governance.views.forbidding import forbid
 from governance.views.reading import Sight, reading
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def decide(request: HttpRequest, identifier: str) -> HttpResponse:
     """GET chooses; POST with ``step=review`` asks to confirm; POST with ``step=sign`` signs."""
+    if request.method == "POST":
+        sent = request.POST.get("decision", "")
+        forbid(request, Action(sent) if sent in DECISIONS else Action.APPROVE, references.request(identifier))
     with reading(request) as sight:
         view = request_view(sight.reader, identifier, sight.at)
         points = standpoints(sight.reader, sight.actor, identifier, sight.at)

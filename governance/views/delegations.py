@@ -16,9 +16,11 @@ from governance.policy.actions import Action
 from governance.policy.rules import who
 from governance.selectors.delegations import delegations
 from governance.selectors.person_names import everybody
+from governance.services import references
 from governance.services.delegate import delegate
 from governance.services.end_delegation import end_delegation
 from governance.views import once, refusals
+from governance.views.forbidding import forbid
 from governance.views.reading import reading
 
 
@@ -27,6 +29,7 @@ def listed(request: HttpRequest) -> HttpResponse:
     """The delegations that stand; POST grants one."""
     if request.method != "POST":
         return _page(request)
+    forbid(request, Action.DELEGATE, references.person(actor_of(request).id))
     with reading(request) as sight:
         form = DelegationForm(request.POST, people=everybody(sight.reader))
     if not form.is_valid():

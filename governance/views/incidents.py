@@ -34,9 +34,9 @@ def show(request: HttpRequest, identifier: str) -> HttpResponse:
     """One incident; POST closes it."""
     if request.method != "POST":
         return _page(request, identifier)
+    forbid(request, Action.CLOSE_INCIDENT, references.incident(identifier))
     with reading(request) as sight:
         incidents.incident(sight.reader, identifier, now=sight.at)
-    forbid(request, Action.CLOSE_INCIDENT, references.incident(identifier))
     form = CloseIncidentForm(request.POST, request=request)
     if not form.is_valid() and not form.lacks_proof_only:
         return _page(request, identifier, form=form, status=refusals.BAD)

@@ -20,8 +20,10 @@ from governance.installation import installation
 from governance.policy.actions import Action
 from governance.policy.reasons import REASONS
 from governance.policy.rules import who
-from governance.selectors.playground_pages import MOST, Playground, Target, playground
+from governance.selectors.playground_pages import MOST, SLOT, Playground, Target, playground
+from governance.services import references
 from governance.services.try_out import try_out
+from governance.views.forbidding import forbid
 from governance.views.reading import reading
 
 UNUSABLE = 422
@@ -66,6 +68,9 @@ def _opened(request: HttpRequest) -> HttpResponse:
 def _checked(request: HttpRequest) -> tuple[PlaygroundForm | None, _Seen]:
     """The form, once the rules have let its adapters through; None where it only searches."""
     chosen = request.POST.getlist("ask")
+    first = chosen[0] if chosen else "none"
+    about = references.slot(first.removeprefix(SLOT)) if first.startswith(SLOT) else references.adapter(first)
+    forbid(request, Action.TRY_OUT, about)
     seen = _seen(request, chosen[: MOST + 1])
     digests = dict.fromkeys(target.row.digest for target in seen.found.chosen)
     try_out(actor_of(request), adapters=tuple(digests) or _any(seen.found))

@@ -21,9 +21,11 @@ from governance.policy.rules import can
 from governance.selectors.decision_choices import standpoints
 from governance.selectors.request_pages import request_view
 from governance.selectors.sheets import decision_sheet
+from governance.services import references
 from governance.services.comment import comment
 from governance.services.withdraw import withdraw
 from governance.views import once, refusals
+from governance.views.forbidding import forbid
 from governance.views.reading import reading
 
 PAGE = 50
@@ -87,6 +89,7 @@ def sheet(request: HttpRequest, identifier: str) -> HttpResponse:
 @require_POST
 def say(request: HttpRequest, identifier: str) -> HttpResponse:
     """Comment."""
+    forbid(request, Action.COMMENT, references.request(identifier))
     form = CommentForm(request.POST)
     if not form.is_valid():
         return _page(request, identifier, comment_form=form, status=refusals.BAD)
@@ -103,6 +106,7 @@ def say(request: HttpRequest, identifier: str) -> HttpResponse:
 @require_POST
 def take_back(request: HttpRequest, identifier: str) -> HttpResponse:
     """Withdraw."""
+    forbid(request, Action.WITHDRAW, references.request(identifier))
     form = WithdrawForm(request.POST)
     if not form.is_valid():
         return _page(request, identifier, withdraw_form=form, status=refusals.BAD)

@@ -17,8 +17,10 @@ from governance.policy.actions import Action
 from governance.policy.reasons import REASONS
 from governance.policy.rules import who
 from governance.selectors.slot_pages import change, known_bases, slot_view, way_back
+from governance.services import references
 from governance.services.create_slot import create_slot
 from governance.views import refusals
+from governance.views.forbidding import forbid
 from governance.views.reading import reading
 
 PAGE = 20
@@ -69,6 +71,8 @@ def show(request: HttpRequest, name: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def create(request: HttpRequest) -> HttpResponse:
     """A new slot."""
+    if request.method == "POST":
+        forbid(request, Action.CREATE_SLOT, references.slot("new"))
     with reading(request) as sight:
         bases = known_bases(sight.reader)
         code = who(sight.actor, Action.CREATE_SLOT)
