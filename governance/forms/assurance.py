@@ -1,6 +1,6 @@
 """Forms of people, roles, policies and service tokens."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -52,12 +52,21 @@ class TokenForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         help_text=_("A token never approves, deploys or administers."),
     )
+    holder = forms.ChoiceField(
+        label=_("Who answers for it"),
+        required=False,
+        help_text=_("This person decides on nothing that was made with the token. Empty: you."),
+    )
     days = forms.TypedChoiceField(
         label=_("Valid for"),
         coerce=int,
         choices=[(7, _("7 days")), (30, _("30 days")), (90, _("90 days")), (364, _("a year"))],
         initial=30,
     )
+
+    def __init__(self, *args: Any, people: Sequence[tuple[str, str]], **more: Any) -> None:  # noqa: ANN401  Django's
+        super().__init__(*args, **more)
+        self.fields["holder"].choices = [("", _("Myself")), *people]  # type: ignore[attr-defined]
 
 
 class PolicyForm(ProofForm):

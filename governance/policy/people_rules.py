@@ -36,7 +36,9 @@ def _person(actor: Actor, facts: PersonFacts) -> str | None:
 
 
 def issue(actor: Actor, action: Action, facts: TokenFacts, at: datetime) -> str | None:
-    """A token is for known scopes, and for at least one."""
+    """A token is for known scopes, and for at least one, and somebody answers for it."""
+    if not facts.holder_known:
+        return "unknown_person"
     return None if facts.scopes and facts.scopes <= set(SCOPES) else "unknown_scope"
 
 

@@ -124,6 +124,8 @@ class TokenFacts:
 
     scopes: frozenset[str]
     revoked: bool = False
+    holder_known: bool = True
+    """Whether the ledger knows who is to answer for it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 from adapters_core.ledger import people_queries, queries, token_digests
 from adapters_core.ledger.records import Entry, parse_time
 from adapters_core.ledger.transactions import Reader
+from governance.selectors.person_names import name_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,8 @@ class Token:
     expires: datetime
     state: str
     """active, expired or revoked."""
+    holder: str
+    """Name of who answers for it."""
     used: datetime | None
     """When it was used last, to the minute; None where it never was, or was revoked."""
     issued: Entry
@@ -47,6 +50,7 @@ def _token(reader: Reader, issued: Entry, state: str, at: datetime) -> Token:
         scopes=tuple(issued.data["scopes"]),
         expires=expires,
         state="expired" if state == "active" and expires <= at else state,
+        holder=name_of(reader, str(issued.data.get("holder") or issued.actor.id)),
         used=token_digests.last_used(reader, issued.subject.id),
         issued=issued,
     )

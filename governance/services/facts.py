@@ -29,6 +29,8 @@ class Dossier:
     generated: Entry
     evaluations: tuple[Entry, ...]
     contexts: tuple[context_queries.ContextRow, ...]
+    makers: frozenset[str] = frozenset()
+    """Who generated it or what it continues, or submitted a context of it; with those who answer for their tokens."""
 
     @property
     def reports(self) -> list[str]:
@@ -54,13 +56,26 @@ def dossier(reader: Reader, digest: str) -> Dossier:
     """
     row = adapter_queries.adapter(reader, digest)
     history = queries.history(reader, references.adapter(digest))
-    contexts = adapter_queries.contexts_of_adapter(reader, digest)
+    contexts = tuple(
+        context_queries.context(reader, context) for context in adapter_queries.contexts_of_adapter(reader, digest)
+    )
     return Dossier(
         row=row,
         generated=history[0],
         evaluations=tuple(entry for entry in history if entry.event == "adapter:evaluated"),
-        contexts=tuple(context_queries.context(reader, context) for context in contexts),
+        contexts=contexts,
+        makers=_makers(reader, row, contexts),
     )
+
+
+def _makers(reader: Reader, row: AdapterRow, contexts: tuple[context_queries.ContextRow, ...]) -> frozenset[str]:
+    found = {row.actor, *(context.actor for context in contexts)}
+    while row.parent:
+        row = adapter_queries.adapter(reader, row.parent)
+        found.add(row.actor)
+    issued = [queries.history(reader, references.token(actor)) for actor in sorted(found)]
+    holders = {str(entries[0].data.get("holder") or entries[0].actor.id) for entries in issued if entries}
+    return frozenset(found | holders)
 
 
 def adapter_facts(reader: Reader, digest: str, policy: Mapping[str, Any] | None = None) -> AdapterFacts:
@@ -93,8 +108,8 @@ def evidence(reader: Reader, known: Dossier, newest: Mapping[str, Any] | None = 
 
 
 def involved(known: Dossier) -> frozenset[str]:
-    """Who generated the adapter, or submitted what it was made from."""
-    return frozenset({known.row.actor, *(context.actor for context in known.contexts)})
+    """Who took part in making the adapter, in person or by a token they answer for: they never decide on it."""
+    return known.makers
 
 
 def bound_digest(digest: str, reports: list[str], policy: str, version: int) -> str:

@@ -28,11 +28,20 @@ class IssuedToken:
     """Shown once; only its digest is kept."""
 
 
-def issue_token(actor: Actor, *, name: str, scopes: frozenset[str], expires: datetime) -> IssuedToken:
+def issue_token(
+    actor: Actor, *, name: str, scopes: frozenset[str], expires: datetime, holder: str | None = None
+) -> IssuedToken:
     """Issue a token.
 
+    Args:
+        actor: who issues it.
+        name: what it is for.
+        scopes: what it may.
+        expires: when it ends.
+        holder: the person who answers for it, and decides on nothing that was made with it; the issuer unless given.
+
     Raises:
-        DeniedError: the rules refuse.
+        DeniedError: the rules refuse; nobody is known by the holder's id, for instance.
         InputError: the name is empty, or it would expire in the past or after more than a year.
     """
     if not name.strip():
@@ -40,10 +49,12 @@ def issue_token(actor: Actor, *, name: str, scopes: frozenset[str], expires: dat
     token = IssuedToken(id=str(uuid4()), secret=PREFIX + secrets.token_urlsafe(32))
 
     def work(act: Act) -> IssuedToken:
-        act.ask(TokenFacts(scopes=scopes))
+        answers = holder or act.actor.id
+        known = people_queries.state_of(act.tx, references.person(answers)) == "active"
+        act.ask(TokenFacts(scopes=scopes, holder_known=known))
         if not act.tx.now < expires <= act.tx.now + LONGEST:
             raise InputError(f"a token must expire in the future, within {LONGEST.days} days")
-        data = {"name": name.strip(), "scopes": sorted(scopes), "expires": time_text(expires)}
+        data = {"name": name.strip(), "scopes": sorted(scopes), "expires": time_text(expires), "holder": answers}
         act.append("token:issued", data)
         token_digests.keep_token(act.tx, token.id, sha256_hex(token.secret.encode()))
         return token

@@ -16,6 +16,7 @@ from governance.installation import installation
 from governance.policy.actions import Action
 from governance.policy.reasons import REASONS
 from governance.selectors import token_reads
+from governance.selectors.person_names import everybody
 from governance.services import references
 from governance.services.issue_token import issue_token, revoke_token
 from governance.views.forbidding import forbid, may, only_for
@@ -46,12 +47,19 @@ def issue(request: HttpRequest) -> HttpResponse:
         forbid(request, Action.ISSUE_TOKEN, references.token("new"))
     with reading(request) as sight:
         only_for(sight, Action.ISSUE_TOKEN)
-    form = TokenForm(request.POST if request.method == "POST" else None)
+        people = [(one.id, one.name) for one in everybody(sight.reader) if one.id != sight.actor.id]
+    form = TokenForm(request.POST if request.method == "POST" else None, people=people)
     if not form.is_valid():
         return render(request, "governance/token_new.html", {"form": form}, status=400 if form.is_bound else 200)
     given = form.cleaned_data
     expires = installation().ledger.clock() + timedelta(days=given["days"])
-    token = issue_token(actor_of(request), name=given["name"], scopes=frozenset(given["scopes"]), expires=expires)
+    token = issue_token(
+        actor_of(request),
+        name=given["name"],
+        scopes=frozenset(given["scopes"]),
+        expires=expires,
+        holder=given["holder"] or None,
+    )
     return render(request, "governance/token_issued.html", {"token": token, "expires": expires, **given})
 
 

@@ -1,6 +1,7 @@
 """Requests and decisions: who may, what they are bound to, and that every refusal is an entry."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from adapters_core.ledger.queries import EntryFilter
 from adapters_core.ledger.records import Subject
 from adapters_core.ledger.signing import DECISION_TYPE, opened
 from governance.installation import installation
+from governance.policy.actors import Actor
 from governance.policy.demo import POLICIES
 from governance.services.approve import approve
 from governance.services.approve_with_conditions import approve_with_conditions
@@ -21,10 +23,12 @@ from governance.services.delegate import delegate
 from governance.services.end_delegation import end_delegation
 from governance.services.generate import generate as generate_job
 from governance.services.grant_role import grant_role
+from governance.services.issue_token import issue_token
 from governance.services.reject import reject
 from governance.services.request_approval import request_approval
 from governance.services.send_back import send_back
 from governance.services.set_policy import set_policy
+from governance.services.submit_context import submit_context
 from governance.services.void_changed import void_of_adapter
 from governance.services.withdraw import withdraw
 from governance.worker.workplace import SYSTEM
@@ -374,3 +378,43 @@ def test_no_personal_data_are_written_into_the_ledger(place: Place, request_id: 
 
     with place.ledger.read() as db:
         assert queries.size(db) == size
+
+
+@pytest.mark.parametrize("by_token", ["adapter", "context"])
+def test_who_answers_for_a_token_decides_on_nothing_that_was_made_with_it(place: Place, by_token: str) -> None:
+    expires = place.clock.now + timedelta(days=30)
+    issued = issue_token(
+        place.actor(MISAKI), name="CI", scopes=frozenset({"generate"}), expires=expires, holder=YUKI.id
+    )
+    token = Actor(id=issued.id, name="CI", kind="service", scopes=frozenset({"generate"}), method="token")
+    if by_token == "context":
+        digest = generate(place, context=submit_context(token, title="規程", text="当社の旅費規程を定める。"))
+    else:
+        digest = generate(place, replace(HANAKO, id=issued.id, name="CI"), context=submit(place))
+    evaluate(place, digest)
+    request = ask(place, digest)
+
+    with pytest.raises(DeniedError) as refused:
+        approve(place.actor(YUKI), request=request, signature=signature(place, request))
+    assert refused.value.reason_code == "own_adapter"
+    approve(place.actor(KENJI), request=request, signature=signature(place, request))
+
+
+def test_nobody_unknown_answers_for_a_token(place: Place) -> None:
+    expires = place.clock.now + timedelta(days=30)
+    with pytest.raises(DeniedError) as refused:
+        issue_token(place.actor(MISAKI), name="CI", scopes=frozenset({"read"}), expires=expires, holder="nobody")
+    assert refused.value.reason_code == "unknown_person"
+
+
+def test_who_made_what_an_adapter_continues_does_not_decide_on_it(place: Place) -> None:
+    parent = generate(place, YUKI, context=submit(place))
+    child = generate(place, context=submit(place), parent=parent)
+    grandchild = generate(place, context=submit(place), parent=child)
+    evaluate(place, grandchild)
+    request = ask(place, grandchild)
+
+    with pytest.raises(DeniedError) as refused:
+        approve(place.actor(YUKI), request=request, signature=signature(place, request))
+    assert refused.value.reason_code == "own_adapter"
+    approve(place.actor(KENJI), request=request, signature=signature(place, request))
