@@ -23,11 +23,24 @@ from adapters_core.errors import (
     UnknownAdapterError,
     UnknownSubjectError,
 )
-from governance import zones
+from governance import bodies, zones
 from governance.proofs import fresh_proofs
 from governance.views import errors
 
 Answer = Callable[[HttpRequest], HttpResponse]
+
+
+class BodySizeMiddleware:
+    """What is too large is refused before any of it is read."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer what is not."""
+        if bodies.stated_length(request.headers.get("Content-Length") or "") > bodies.LARGEST:
+            return HttpResponse(bodies.TOO_LARGE, status=bodies.STATUS, content_type="text/plain; charset=utf-8")
+        return self.get_response(request)
 
 
 class LanguageMiddleware(LocaleMiddleware):

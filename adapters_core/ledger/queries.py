@@ -51,7 +51,7 @@ def entry(reader: Reader, seq: int) -> Entry:
     Raises:
         UnknownSubjectError: there is none.
     """
-    if found := entries_at(reader, [seq]):
+    if 0 <= seq < BEYOND and (found := entries_at(reader, [seq])):
         return found[0]
     raise UnknownSubjectError(f"the ledger has no entry {seq}")
 

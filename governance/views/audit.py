@@ -21,6 +21,7 @@ from governance.forms.audit import AuditFilter
 from governance.installation import installation
 from governance.selectors import audit_reads
 from governance.selectors.verification import public_keys
+from governance.views.numbers import place_in
 from governance.views.reading import reading
 
 LONGEST_SLICE = 5_000
@@ -33,7 +34,9 @@ def show_all(request: HttpRequest) -> HttpResponse:
     with reading(request) as sight:
         form = _form(request, sight.reader)
         usable = form.is_valid()
-        page = audit_reads.lines(sight.reader, _wanted(form, sight.reader), before=_before(request)) if usable else None
+        page = (
+            audit_reads.lines(sight.reader, _wanted(form, sight.reader), before=place_in(request)) if usable else None
+        )
         stands = audit_reads.standing(sight.reader, sight.at)
     asked = _asked(request)
     context = {
@@ -156,8 +159,3 @@ def _checked(request: HttpRequest, reader: Reader) -> EntryFilter:
 
 def _asked(request: HttpRequest) -> dict[str, str]:
     return {name: request.GET[name] for name in AuditFilter.base_fields if request.GET.get(name)}
-
-
-def _before(request: HttpRequest) -> int | None:
-    given = request.GET.get("before", "")
-    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None  # noqa: PLR2004  fits 64 bits

@@ -18,6 +18,7 @@ from governance.selectors.offers import offer
 from governance.services import references
 from governance.services.submit_context import submit_context
 from governance.views.forbidding import forbid
+from governance.views.numbers import place_in
 from governance.views.reading import reading
 
 STATES = ("active", "held", "erased")
@@ -27,12 +28,9 @@ STATES = ("active", "held", "erased")
 def show_all(request: HttpRequest) -> HttpResponse:
     """The list."""
     text, state = request.GET.get("q", "").strip(), request.GET.get("state", "")
-    before = request.GET.get("before", "")
     states = (state,) if state in STATES else ()
     with reading(request) as read:
-        page = context_reads.find(
-            read.reader, ContextFilter(text=text or None, states=states), int(before) if before.isdecimal() else None
-        )
+        page = context_reads.find(read.reader, ContextFilter(text=text or None, states=states), place_in(request))
         may_submit = offer(read.actor, Action.SUBMIT_CONTEXT, Anything(), at=read.at)
     context = {"actor": read.actor, "page": page, "q": text, "state": state, "may_submit": may_submit}
     return render(request, "governance/contexts_page.html", context)

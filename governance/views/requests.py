@@ -26,6 +26,7 @@ from governance.services.comment import comment
 from governance.services.withdraw import withdraw
 from governance.views import once, refusals
 from governance.views.forbidding import forbid
+from governance.views.numbers import place_in
 from governance.views.reading import reading
 
 PAGE = 50
@@ -47,13 +48,10 @@ def listed(request: HttpRequest) -> HttpResponse:
     """Requests, the newest first."""
     states = tuple(one for one in request.GET.getlist("state") if one in STATES)
     slot = request.GET.get("slot", "")
-    before = request.GET.get("before", "")
     with reading(request) as sight:
         mine = sight.actor.id if request.GET.get("mine") else None
         wanted = request_queries.RequestFilter(states=states, slot=slot or None, actor=mine)
-        rows = request_queries.find_requests(
-            sight.reader, wanted, before=int(before) if before.isdecimal() else None, limit=PAGE + 1
-        )
+        rows = request_queries.find_requests(sight.reader, wanted, before=place_in(request), limit=PAGE + 1)
         context = {
             "actor": sight.actor,
             "rows": rows[:PAGE],

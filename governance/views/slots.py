@@ -21,6 +21,7 @@ from governance.services import references
 from governance.services.create_slot import create_slot
 from governance.views import refusals
 from governance.views.forbidding import forbid
+from governance.views.numbers import place_in
 from governance.views.reading import reading
 
 PAGE = 20
@@ -44,12 +45,9 @@ def listed(request: HttpRequest) -> HttpResponse:
 @require_safe
 def show(request: HttpRequest, name: str) -> HttpResponse:
     """One slot."""
-    before = request.GET.get("before", "")
     with reading(request) as sight:
         row = slot_queries.slot(sight.reader, name)
-        rows = slot_queries.timeline(
-            sight.reader, name, before=int(before) if before.isdecimal() else None, limit=PAGE + 1
-        )
+        rows = slot_queries.timeline(sight.reader, name, before=place_in(request), limit=PAGE + 1)
         back = way_back(sight.reader, sight.actor, row, sight.at)
         blocked = {action.value: who(sight.actor, action) for action in ACTIONS}
         context = {

@@ -20,6 +20,7 @@ from governance.selectors.person_names import everybody
 from governance.services import references
 from governance.services.issue_token import issue_token, revoke_token
 from governance.views.forbidding import forbid, may, only_for
+from governance.views.numbers import place_in
 from governance.views.reading import Sight, reading
 
 
@@ -27,10 +28,9 @@ from governance.views.reading import Sight, reading
 def show_all(request: HttpRequest) -> HttpResponse:
     """All tokens; for administrators and auditors."""
     given = request.GET.get("before", "")
-    before = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None  # noqa: PLR2004  64 bits
     with reading(request) as sight:
         _for_readers(sight)
-        page = token_reads.tokens(sight.reader, sight.at, before=before)
+        page = token_reads.tokens(sight.reader, sight.at, before=place_in(request))
         context = {
             "page": page,
             "may_issue": may(sight, Action.ISSUE_TOKEN),
