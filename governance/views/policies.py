@@ -62,7 +62,7 @@ def change(request: HttpRequest, name: str = "") -> HttpResponse:
         else:
             spend_proof(request)
             messages.success(
-                request, _("The policy was set, and recorded. Open requests under the old version are void.")
+                request, _("The policy was set, and recorded. Requests and approvals under the old version are void.")
             )
             return HttpResponseRedirect(reverse("policy", args=[form.cleaned_data["name"]]))
     context = {"form": form, "name": name, "may_add_stage": form.count < MOST_STAGES}
