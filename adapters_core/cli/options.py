@@ -6,15 +6,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters_core.errors import InputError
+from adapters_core.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
     import torch
 
     from adapters_core.modeling.base_model import BaseModel
+    from adapters_core.modeling.generator import Generator
     from adapters_core.pipeline import GenerationCore
 
 SHIPPED = Path(__file__).parent.parent / "generators" / "smollm2-135m-instruct" / "generator.safetensors"
+SHIPPED_DIGEST = "7058955c346e3c1bc0916433d523076fa49c602d060afd37d57da4fa1457bbdf"
+"""Of the shipped generator: tensors, configuration and base."""
 DTYPES = ("float32", "bfloat16")
 
 
@@ -91,9 +94,24 @@ def base_source(args: argparse.Namespace) -> str | Path:
 
 def load_core_of(args: argparse.Namespace) -> "GenerationCore":
     """The generation core that the options name."""
-    from adapters_core.pipeline import load_core
+    from adapters_core.pipeline import GenerationCore
 
-    return load_core(load_base_of(args), args.generator)
+    base = load_base_of(args)
+    return GenerationCore(base, load_generator_at(args.generator, base))
+
+
+def load_generator_at(path: Path, base: "BaseModel") -> "Generator":
+    """The generator of a file; the shipped one must be the one that this code was released with.
+
+    Raises:
+        IntegrityError: the shipped generator has another digest, or the file is damaged.
+    """
+    from adapters_core.modeling.generator_file import load_generator
+
+    generator = load_generator(path, base)
+    if path == SHIPPED and (found := generator.digest()) != SHIPPED_DIGEST:
+        raise IntegrityError(f"the shipped generator must have digest {SHIPPED_DIGEST}, got {found}: install it again")
+    return generator
 
 
 def quiet_libraries() -> None:

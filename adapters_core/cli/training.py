@@ -135,12 +135,11 @@ def _train(args: argparse.Namespace, chosen: "Recipe", passages: "Sequence[Passa
 
 def _generator(args: argparse.Namespace, chosen: "Recipe", base: "BaseModel") -> "Generator":
     """A fresh generator of the recipe's configuration, or the one to fine-tune, in float32."""
-    from adapters_core.cli.options import SHIPPED
+    from adapters_core.cli.options import SHIPPED, load_generator_at
     from adapters_core.modeling.generator import Generator
-    from adapters_core.modeling.generator_file import load_generator
 
     start = args.start_from or (SHIPPED if chosen.name == "domain" else None)
-    generator = Generator(chosen.config, base) if start is None else load_generator(start, base)
+    generator = Generator(chosen.config, base) if start is None else load_generator_at(start, base)
     return generator.float().requires_grad_()
 
 
