@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -42,6 +42,8 @@ class ContextFilter:
     text: str | None = None
     states: tuple[str, ...] = ()
     actor: str | None = None
+    kept_until_before: date | None = None
+    """Only those whose day of keeping ended before this day."""
 
 
 ALL_CONTEXTS = ContextFilter()
@@ -70,6 +72,8 @@ def find_contexts(
         asked = asked.where(_TABLE.state.in_(wanted.states))
     if wanted.actor:
         asked = asked.where(_TABLE.actor == wanted.actor)
+    if wanted.kept_until_before:
+        asked = asked.where(_TABLE.retention_until < wanted.kept_until_before.isoformat())
     if before is not None:
         asked = asked.where(_TABLE.seq < before)
     rows = reader.connection.execute(asked.order_by(_TABLE.seq.desc()).limit(limit)).mappings()

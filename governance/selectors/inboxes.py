@@ -3,9 +3,20 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from adapters_core.ledger import adapter_queries, checkpoints, job_queries, people_queries, queries, request_queries
+from django.utils import timezone
+
+from adapters_core.ledger import (
+    adapter_queries,
+    checkpoints,
+    context_queries,
+    job_queries,
+    people_queries,
+    queries,
+    request_queries,
+)
 from adapters_core.ledger.adapter_queries import AdapterFilter, AdapterRow
 from adapters_core.ledger.checkpoints import Checkpoint
+from adapters_core.ledger.context_queries import ContextFilter, ContextRow
 from adapters_core.ledger.job_queries import Job
 from adapters_core.ledger.queries import EntryFilter
 from adapters_core.ledger.records import Entry, Subject
@@ -103,6 +114,8 @@ class Inbox:
 
     incidents: tuple[Incident, ...]
     """Open ones, for everybody who reviews, operates or audits."""
+    due: tuple[ContextRow, ...]
+    """Contexts that were to be kept until a day that has passed: all for an administrator, an engineer's own."""
     waiting: tuple[Waiting, ...] | None
     own: Own | None
     operation: Operation | None
@@ -115,6 +128,7 @@ def inbox(reader: Reader, actor: Actor, *, now: datetime) -> Inbox:
     watches = any(actor.holds(role) for role in ("reviewer", "manager", "admin", "auditor"))
     return Inbox(
         incidents=_incidents(reader, actor, now) if watches else (),
+        due=_due(reader, actor, now),
         waiting=_waiting(reader, actor, now) if actor.holds("reviewer") or actor.holds("manager") else None,
         own=_own(reader, actor.id) if actor.holds("engineer") else None,
         operation=_operation(reader) if actor.holds("admin") else None,
@@ -133,6 +147,15 @@ def _waiting(reader: Reader, actor: Actor, now: datetime) -> tuple[Waiting, ...]
         for row in request_queries.waiting_requests(reader, roles, limit=SHOWN)
     )
     return tuple(sorted(found, key=lambda one: not one.decision.allowed))
+
+
+def _due(reader: Reader, actor: Actor, now: datetime) -> tuple[ContextRow, ...]:
+    """What is under legal hold stays."""
+    if not (actor.holds("admin") or actor.holds("engineer")):
+        return ()
+    whose = None if actor.holds("admin") else actor.id
+    wanted = ContextFilter(states=("active",), actor=whose, kept_until_before=timezone.localdate(now))
+    return context_queries.find_contexts(reader, wanted, limit=SHOWN)
 
 
 def _incidents(reader: Reader, actor: Actor, now: datetime) -> tuple[Incident, ...]:

@@ -1,5 +1,7 @@
 """The inbox: what waits for each role, and what is said where nothing waits."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 
@@ -7,6 +9,7 @@ from adapters_core.ledger.append import append
 from adapters_core.ledger.records import Actor, Subject
 from governance.services.approve import approve
 from governance.services.generate import generate
+from governance.services.hold_context import hold_context
 from governance.services.send_back import send_back
 from tests.cast import AKIRA, CAST, HANAKO, MISAKI, NAOKO, SHIN, TARO, YUKI, Member
 from tests.factories import adapters
@@ -125,3 +128,21 @@ def test_an_auditor_sees_refusals_and_the_last_checkpoint(browser_of: SignIn) ->
     assert "Refused: submit a context" in seen
     assert "covers" in seen
     assert "never: verify the ledger" in seen
+
+
+def test_what_was_kept_long_enough_is_to_be_erased(place: Place, browser_of: SignIn) -> None:
+    today = place.clock.now.date()
+    adapters.submit(place, title="期限切れ", retention_until=today + timedelta(days=5))
+    held = adapters.submit(place, title="保全中", retention_until=today + timedelta(days=5))
+    hold_context(place.actor(MISAKI), context=held, reason="訴訟")
+    adapters.submit(place, title="まだ先", retention_until=today + timedelta(days=50))
+    adapters.submit(place, TARO, title="他人の期限切れ", retention_until=today + timedelta(days=5))
+    assert "Contexts to be erased" not in page(browser_of, HANAKO)
+    place.clock.forward(days=7)
+
+    own, everything = page(browser_of, HANAKO), page(browser_of, MISAKI)
+
+    titles = ("期限切れ", "保全中", "まだ先", "他人の期限切れ")
+    assert [f">{title}</a>" in own for title in titles] == [True, False, False, False]
+    assert [f">{title}</a>" in everything for title in titles] == [True, False, False, True]
+    assert "Contexts to be erased" not in page(browser_of, YUKI)
