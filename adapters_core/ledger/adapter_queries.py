@@ -43,7 +43,7 @@ class AdapterRow:
     """Slots that serve it now."""
     evaluations: int
     recovery: float | None
-    """Of the latest evaluation; None where it was not measured."""
+    """Of the latest evaluation that asked about the contexts; None where it was not measured."""
     retention: float | None
     request: str | None
     """Its latest request."""

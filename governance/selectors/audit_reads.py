@@ -16,6 +16,7 @@ from adapters_core.ledger.records import Entry, Subject
 from adapters_core.ledger.transactions import Reader
 from adapters_core.ledger.tree import includes
 from adapters_core.ledger.verification.verify import verified_size, verified_when
+from governance.policy.reasons import REASONS
 from governance.policy.words import ACTION_NAMES, MEANING_NAMES, ROLE_NAMES
 
 PAGE = 50
@@ -157,7 +158,9 @@ def note(entry: Entry) -> str:
     """What was said with an entry, or what it names; empty where nothing was."""
     data = entry.data
     if entry.event == "denied":
-        return f"{ACTION_NAMES.get(data['action'], data['action'])}: {data['detail'] or data['reason_code']}"
+        # The ledger says it in English; where the reason is one of ours, the person reads it in their language.
+        why = REASONS.get(data["reason_code"], data["detail"] or data["reason_code"])
+        return f"{ACTION_NAMES.get(data['action'], data['action'])}: {why}"
     if entry.event.startswith("role:"):
         return _joined(ROLE_NAMES.get(data["role"], data["role"]), data.get("reason"))
     if meaning := data.get("meaning"):

@@ -40,6 +40,27 @@ JOB_NAMES: dict[str, Promise] = {
     "erase": pgettext_lazy("kind of job", "Erase from an adapter"),
     "evaluate": pgettext_lazy("kind of job", "Evaluate an adapter"),
 }
+STAGE_NAMES: dict[str, Promise] = {
+    "generate": pgettext_lazy("stage of a job", "reading the text"),
+    "extend": pgettext_lazy("stage of a job", "reading the text"),
+    "erase": pgettext_lazy("stage of a job", "taking the text out"),
+    "questions": pgettext_lazy("stage of a job", "asking the questions"),
+    "answers": pgettext_lazy("stage of a job", "writing the answers"),
+    "retention": pgettext_lazy("stage of a job", "asking about other things"),
+    "attribution": pgettext_lazy("stage of a job", "finding where it comes from"),
+    "canary": pgettext_lazy("stage of a job", "taking the canary"),
+}
+TOPIC_NAMES: dict[str, Promise] = {
+    "engine.deploy": pgettext_lazy("kind of message", "Deployment, to the engine"),
+    "engine.canary": pgettext_lazy("kind of message", "Check after a rollback"),
+    "artifact.delete": pgettext_lazy("kind of message", "Deletion of files"),
+    "notice": pgettext_lazy("kind of message", "Notice by mail"),
+    "webhook": pgettext_lazy("kind of message", "Notice to a webhook"),
+    "mlflow.adapter": pgettext_lazy("kind of message", "Adapter, to MLflow"),
+    "mlflow.evaluation": pgettext_lazy("kind of message", "Evaluation, to MLflow"),
+    "mlflow.alias": pgettext_lazy("kind of message", "Alias, to MLflow"),
+    "mlflow.delete": pgettext_lazy("kind of message", "Deletion, to MLflow"),
+}
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 
 
@@ -53,6 +74,18 @@ def incident_name(what: str) -> str:
 def verdict_name(verdict: str) -> str:
     """What the review of an incident came to."""
     return str(VERDICT_NAMES.get(verdict, verdict))
+
+
+@register.filter
+def stage_name(stage: str) -> str:
+    """What a job is doing, in the person's language."""
+    return str(STAGE_NAMES.get(stage, stage))
+
+
+@register.filter
+def topic_name(topic: str) -> str:
+    """What a message is for, in the person's language."""
+    return str(TOPIC_NAMES.get(topic, topic))
 
 
 @register.filter

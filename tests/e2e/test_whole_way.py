@@ -134,7 +134,7 @@ class Office:
         page.locator("input[name=required_suites][value=context]").check()
         page.locator("#id_cool_down_hours").fill("0")
         self._prove("admin")
-        page.locator("main form.card button").click()
+        page.locator("main form.card .actions button").first.click()
         expect(page.locator("h1")).to_contain_text(POLICY)
 
     def submit_context(self) -> None:
@@ -143,7 +143,7 @@ class Office:
         page.locator("#id_title").fill(self.words.title)
         page.locator("#id_text").fill(self.words.text)
         page.locator("#id_questions").fill(self.words.questions)
-        page.locator("main form.card button").click()
+        page.locator("main form.card .actions button").first.click()
         expect(page.locator("h1")).to_have_text(self.words.title)
 
     def generate(self) -> str:
@@ -194,7 +194,7 @@ class Office:
         page.locator("#id_title").fill("窓口 / Desk")
         page.locator("#id_name").fill(SLOT)
         page.locator("#id_base").select_option(index=0)
-        page.locator("main form.card button").click()
+        page.locator("main form.card .actions button").first.click()
         page.wait_for_url(f"**/slots/{SLOT}/")
 
     def deploy(self, digest: str) -> None:
@@ -221,7 +221,7 @@ class Office:
         page.goto("/tokens/issue")
         page.locator("#id_name").fill(self.words.reason)
         page.locator("input[name=scopes][value=infer]").check()
-        page.locator("main form.card button").click()
+        page.locator("main form.card .actions button").first.click()
         return page.locator("section[aria-labelledby=secret] code").inner_text()
 
     def try_out(self, digest: str) -> None:

@@ -20,7 +20,9 @@ Losses = Mapping[str, Sequence[float]]
 SECONDS = {"adapter": 0.4, "prompt": 0.9, "none": 0.35}
 
 
-def rows_of(losses: Losses, prefix: str, said: Mapping[str, Sequence[str]], right: str) -> list[QuestionScore]:
+def rows_of(
+    losses: Losses, prefix: str, said: Mapping[str, Sequence[str]], right: str | Sequence[str]
+) -> list[QuestionScore]:
     """A row for each question and method; ``contains`` where there is an answer."""
     return [
         QuestionScore(
@@ -31,11 +33,23 @@ def rows_of(losses: Losses, prefix: str, said: Mapping[str, Sequence[str]], righ
             remembered=None,
             f1=None,
             exact_match=None,
-            contains=float(right in said[method][place - 1]) if place <= len(said.get(method, ())) else None,
+            contains=float(_answer(right, place) in said[method][place - 1])
+            if place <= len(said.get(method, ()))
+            else None,
         )
         for method, values in losses.items()
         for place, value in enumerate(values, start=1)
     ]
+
+
+def _contains(said: Sequence[str], right: str | Sequence[str], number: int) -> float | None:
+    """Whether an answer holds the right one; None where there is no answer."""
+    return float(_answer(right, number) in said[number - 1]) if number <= len(said) else None
+
+
+def _answer(right: str | Sequence[str], number: int) -> str:
+    """The right answer to a question, counted from 1."""
+    return right if isinstance(right, str) else right[number - 1]
 
 
 def measure(
@@ -46,7 +60,7 @@ def measure(
     general: Losses | None = None,
     said: Mapping[str, Sequence[str]] | None = None,
     questions: Sequence[str] = (),
-    right: str = "三千円",
+    right: str | Sequence[str] = "三千円",
     seconds: Mapping[str, float] | None = None,
     keep: bool = True,
 ) -> str:
@@ -77,7 +91,7 @@ def measure(
         {
             "id": f"{context[:8]}-{number}",
             "question": question,
-            "answers": [right],
+            "answers": [_answer(right, number)],
             "said": {method: many[number - 1] for method, many in said.items()},
         }
         for number, question in enumerate(questions, start=1)

@@ -10,6 +10,9 @@ from adapters_core.ledger.projection.changes import Changes, Row
 from adapters_core.ledger.projection.fields import folded, measured, name, number, optional_name, whole
 from adapters_core.ledger.records import Entry, time_text
 
+_GENERAL = "retention"
+"""The suite whose questions have nothing to do with the contexts."""
+
 
 def project(changes: Changes, entry: Entry) -> str:
     """Apply an entry about an adapter; answers the adapter's state."""
@@ -20,8 +23,7 @@ def project(changes: Changes, entry: Entry) -> str:
         _link_contexts(changes, entry)
     elif entry.event == "adapter:evaluated":
         state = flow.evaluated(before)
-        scores = {"recovery": measured(entry.data, "recovery"), "retention": measured(entry.data, "retention")}
-        changes.put(index_adapters, {"digest": entry.subject.id, **scores})
+        changes.put(index_adapters, {"digest": entry.subject.id, **_scores(entry)})
     elif entry.event == "adapter:tracked":
         return flow.tracked(before).state
     elif entry.event == "adapter:retired":
@@ -30,6 +32,12 @@ def project(changes: Changes, entry: Entry) -> str:
         state = flow.artifact_deleted(before)
     put_state(changes, entry.subject.id, state, entry)
     return state.state
+
+
+def _scores(entry: Entry) -> dict[str, float | None]:
+    """What an evaluation measured; one that asks nothing about the contexts leaves the recovery as it was."""
+    scores = {metric: measured(entry.data, metric) for metric in ("recovery", "retention")}
+    return {"retention": scores["retention"]} if entry.data["suite"] == _GENERAL else scores
 
 
 def adapter_state(row: Row | None) -> flow.AdapterState | None:

@@ -197,3 +197,11 @@ def test_a_scan_of_all_lists_leaves_evaluations_counted(full: Ledger) -> None:
     with full.read() as db:
         row = adapter_queries.adapter(db, cast.digest("twice"))
     assert (row.evaluations, row.recovery, row.retention) == (2, None, 0.5)
+
+
+def test_an_evaluation_without_questions_on_the_contexts_leaves_the_recovery(full: Ledger) -> None:
+    evaluate(full, "both")
+    step(full, "adapter:evaluated", "both", cast.evaluated(suite="retention", recovery=None, retention=0.5))
+    with full.read() as db:
+        row = adapter_queries.adapter(db, cast.digest("both"))
+    assert (row.evaluations, row.recovery, row.retention) == (2, 0.8, 0.5)
