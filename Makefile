@@ -61,6 +61,11 @@ bench: $(FOR_TEST) fetch-base ## measure speed against its peers, one script a q
 	@for name in generation query swap adaptation; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(ARGS); done
 	@$(BIN)/python -m benchmarks.summary
 
+.PHONY: bench-governance
+bench-governance: $(FOR_TEST) fetch-base ## measure the governance half (fills a ledger of 1,000,000 entries the first time)
+	@for name in recording pages verifying serving; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(ARGS); done
+	@$(BIN)/python -m benchmarks.summary
+
 .PHONY: fetch-base
 fetch-base: $(FOR_RUN) ## fetch the base model (93 MB), check it, convert it once
 	@$(BIN)/python -m adapters_core fetch-base
