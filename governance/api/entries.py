@@ -1,6 +1,6 @@
 """Entries of the ledger: lists, one with the proof that it is in the signed ledger, and all of them as JSON lines."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, StreamingHttpResponse
@@ -16,6 +16,7 @@ from governance.api.jobs import Actor
 from governance.api.reading import actor_of, page, read
 from governance.installation import installation
 from governance.selectors import audit_reads
+from governance.views.streaming import streamed
 
 router = Router(tags=["ledger"])
 LINES = "application/jsonl"
@@ -140,7 +141,7 @@ def export_entries(
     may_read(actor_of(request))
     events = (event,) if event else ()
     wanted = EntryFilter(about=_about(about), kind=kind, events=events, actor=actor, since=since, until=until)
-    return StreamingHttpResponse((f"{entry.body}\n" for entry in _every(wanted)), content_type=LINES)
+    return streamed(request, _lines(wanted), kind=LINES)
 
 
 @router.get("/entries/{seq}", response=ProvedEntry)
@@ -154,10 +155,11 @@ def _about(named: str | None) -> Subject | None:
     return Subject(kind=kind, id=identifier) if named else None
 
 
-def _every(wanted: EntryFilter) -> Iterator[Entry]:
+def _lines(wanted: EntryFilter) -> Generator[str, None, None]:
     """In a snapshot of its own: the answer is still being sent when the view has returned."""
     with installation().ledger.read() as reader:
-        yield from audit_reads.every(reader, wanted)
+        for entry in audit_reads.every(reader, wanted):
+            yield f"{entry.body}\n"
 
 
 def _proved(db: Reader, seq: int) -> dict[str, Any]:

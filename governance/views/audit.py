@@ -3,11 +3,11 @@
 import csv
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -23,6 +23,7 @@ from governance.selectors import audit_reads
 from governance.selectors.verification import public_keys
 from governance.views.numbers import place_in
 from governance.views.reading import reading
+from governance.views.streaming import streamed
 
 LONGEST_SLICE = 5_000
 COLUMNS = ("seq", "time", "event", "subject_kind", "subject", "actor", "actor_name", "roles", "data", "leaf_hash")
@@ -66,9 +67,7 @@ def export(request: HttpRequest, form: str) -> HttpResponseBase:
         wanted = _checked(request, sight.reader)
     written = _csv(_entries(wanted)) if form == "csv" else (f"{entry.body}\n" for entry in _entries(wanted))
     kinds = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
-    return StreamingHttpResponse(
-        written, content_type=kinds[form], headers={"Content-Disposition": f'attachment; filename="audit-log.{form}"'}
-    )
+    return streamed(request, written, kind=kinds[form], name=f"audit-log.{form}")
 
 
 @require_safe
@@ -113,7 +112,7 @@ class _Echo:
         return row
 
 
-def _csv(entries: Iterable[Entry]) -> Iterator[str]:
+def _csv(entries: Iterable[Entry]) -> Generator[str, None, None]:
     writer = csv.writer(_Echo())
     yield "\ufeff"  # spreadsheets take a file for UTF-8 by this mark
     yield str(writer.writerow(COLUMNS))

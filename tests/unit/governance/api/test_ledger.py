@@ -5,6 +5,8 @@ import sqlite3
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
+from django.test import AsyncClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -164,3 +166,29 @@ def test_an_anchor_that_is_none_is_found_or_refused(reader: Caller, anchor: Any)
     answer = reader.post("ledger/verifications", {"anchors": [anchor]})
 
     assert answer.status_code == 422 or answer.json()["ok"] is False
+
+
+def test_the_export_is_the_same_from_a_server_that_serves_others_meanwhile(filled: Filled, reader: Caller) -> None:
+    async def read() -> bytes:
+        headers = {"authorization": f"Bearer {reader.secret}"}
+        answer: Any = await AsyncClient().get("/api/v1/entries.jsonl", headers=headers)
+        return b"".join([part async for part in answer.streaming_content])
+
+    lines = async_to_sync(read)().decode().splitlines()
+
+    assert [json.loads(line)["seq"] for line in lines] == list(range(size(filled)))[::-1]
+
+
+def test_an_export_that_nobody_listens_to_any_more_ends(reader: Caller) -> None:
+    async def begin() -> Any:
+        headers = {"authorization": f"Bearer {reader.secret}"}
+        answer: Any = await AsyncClient().get("/api/v1/entries.jsonl", headers=headers)
+        stream = answer.streaming_content
+        first = await anext(stream)
+        await stream.aclose()
+        return first, [part async for part in stream]
+
+    first, rest = async_to_sync(begin)()
+
+    assert first.count(b"\n") > 1
+    assert rest == []
