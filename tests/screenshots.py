@@ -14,12 +14,12 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from tests.browsers import at_desk, open_browser, sign_in
+from tests.browsers import HEIGHT, WIDTH, at_desk, open_browser, sign_in
 from tests.cast import PASSWORD
 from tests.showroom import Showroom, Sight, open_showroom
 
 LANGUAGES = {"ja": "日本語", "en": "English"}
-TALLEST = 2400
+TALLEST = 1700
 """Pixels of a picture: of a longer page its beginning says what it is like."""
 COLOURS = 64
 
@@ -46,9 +46,13 @@ def take(browser: Browser, showroom: Showroom, language: str, sights: list[Sight
     for member in dict.fromkeys(one.member for one in sights):
         with desk_of(browser, showroom.address, language, member) as page:
             for sight in (one for one in sights if one.member == member):
+                page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
                 page.goto(sight.address)
+                # As tall as the page: what sticks to the window's edge then lies where it belongs.
+                height = page.evaluate("document.documentElement.scrollHeight")
+                page.set_viewport_size({"width": WIDTH, "height": min(int(height), TALLEST)})
                 path = folder / f"{sight.name}.png"
-                path.write_bytes(small(page.screenshot(full_page=True)))
+                path.write_bytes(small(page.screenshot()))
                 sys.stdout.write(f"{path} {path.stat().st_size // 1024} KiB\n")
                 sys.stdout.flush()
 
@@ -66,9 +70,9 @@ def desk_of(browser: Browser, address: str, language: str, member: str | None) -
 def small(png: bytes) -> bytes:
     """The same picture in few colours."""
     with Image.open(io.BytesIO(png)) as whole:
-        part = whole.convert("RGB").crop((0, 0, whole.width, min(whole.height, TALLEST)))
+        drawn = whole.convert("RGB")
     file = io.BytesIO()
-    part.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    drawn.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 

@@ -244,13 +244,14 @@ class Story:
             ("slots", "/slots/", misaki),
             ("slot", "/slots/support/", misaki),
             ("slot-new", "/slots/new/", misaki),
-            ("deploy", "/slots/customer/deploy/", misaki),
+            ("deploy", "/slots/support/deploy/", misaki),
             ("rollback", "/slots/support/rollback/", misaki),
             ("rollback-confirm", f"/slots/support/rollback/?adapter={at['first']}", misaki),
             ("kill-switch", "/slots/support/kill/", misaki),
             ("break-glass", "/slots/customer/break-glass/", misaki),
             ("break-glass-sign", f"/slots/customer/break-glass/?adapter={at['second']}", misaki),
             ("deployment", f"/deployments/{at['deployment']}/", misaki),
+            ("incidents", "/incidents/", naoko),
             ("point-in-time", f"/at?slot=support&time={moment}", naoko),
             ("playground", "/playground/", hanako),
             ("jobs", "/jobs/", hanako),
@@ -299,6 +300,7 @@ class Story:
             norms=norms,
             norm_total=total,
             tokens=len(TEXTS[title]),
+            padding=300_000,
         )
 
     def _evaluated(self, title: str, name: str, *, gain: float, member: Member | None = None) -> str:

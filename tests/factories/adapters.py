@@ -22,11 +22,17 @@ def submit(place: Place, member: Member = HANAKO, *, title: str = "旅費規程"
 
 
 def generate(
-    place: Place, member: Member = HANAKO, *, context: str | None = None, name: str = "旅費アダプタ", **more: Any
+    place: Place,
+    member: Member = HANAKO,
+    *,
+    context: str | None = None,
+    name: str = "旅費アダプタ",
+    padding: int = 0,
+    **more: Any,
 ) -> str:
     """An adapter of this member, its file in place; answers its digest."""
     contexts = [context or submit(place, member)]
-    weights = f"weights {next(_NUMBERS)} {name}".encode()
+    weights = f"weights {next(_NUMBERS)} {name}".encode() + bytes(padding)
     file = sha256(weights).hexdigest()
     artifact_path(file).parent.mkdir(parents=True, exist_ok=True)
     artifact_path(file).write_bytes(weights)
