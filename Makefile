@@ -65,6 +65,7 @@ bench: $(FOR_TEST) fetch-base ## measure speed against its peers, one script a q
 bench-governance: $(FOR_TEST) fetch-base ## measure the governance half (fills a ledger of 1,000,000 entries the first time)
 	@for name in recording pages verifying serving; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(ARGS); done
 	@$(BIN)/python -m benchmarks.summary
+
 .PHONY: screenshots
 screenshots: $(FOR_TEST) ## take pictures of every page in both languages into docs/screenshots
 	@$(BIN)/python -m tests.screenshots docs/screenshots $(ARGS)
