@@ -4,6 +4,7 @@ Nothing of it was trained on, the draw is fixed by the seed, and every table has
 document, so that style is never taken for knowledge.
 """
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -32,6 +33,7 @@ MOST_CONTEXT_TOKENS = 512
 """Longest paragraph of the SQuAD suites."""
 STREAM_FACTS = 3
 STREAM_CHECKPOINTS = (0, 1, 10, 100)
+STREAM_CHARACTERS = 800
 RETENTION_DOCUMENTS = 8
 PERPLEXITY_DOCUMENTS = 60
 
@@ -80,6 +82,8 @@ class ProtocolSettings:
         needs = {"squad": self.squad, "conflicts": self.conflicts, "perplexity": self.texts, "stream": self.texts}
         if missing := [name for name in self.parts if name in needs and not needs[name]]:
             raise InputError(f"give the files that these parts read, or leave them out: {', '.join(missing)}")
+        if missing := [name for name in ("none", "prompt", "adapter") if name not in self.methods]:
+            raise InputError(f"methods must hold none, prompt and adapter; missing: {', '.join(missing)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,7 +243,7 @@ def _suite(core: ProtocolCore[S], name: str, settings: ProtocolSettings) -> Suit
 
 
 def _streams(core: ProtocolCore[S], suite: Suite, settings: ProtocolSettings, tell: Tell) -> tuple[Stream, ...]:
-    further = [replace(document, text=document.text[:800]) for document in settings.texts[: max(STREAM_CHECKPOINTS)]]
+    further = further_chunks(settings.texts, max(STREAM_CHECKPOINTS))
     checkpoints = tuple(point for point in STREAM_CHECKPOINTS if point <= len(further))
     facts = suite.documents[:STREAM_FACTS]
     streams = []
@@ -247,6 +251,18 @@ def _streams(core: ProtocolCore[S], suite: Suite, settings: ProtocolSettings, te
         streams.append(measure_stream(core, fact, further, checkpoints=checkpoints))
         tell("stream", index + 1, len(facts))
     return tuple(streams)
+
+
+def further_chunks(texts: Sequence[Document], count: int) -> tuple[Document, ...]:
+    """At most so many pieces of 400 to 800 characters: the first of every text, then the second of every, and so on."""
+    longest = max((len(document.text) for document in texts), default=0)
+    pieces = (
+        Document(name=f"{document.name} {start}", text=piece)
+        for start in range(0, longest, STREAM_CHARACTERS)
+        for document in texts
+        if len((piece := document.text[start : start + STREAM_CHARACTERS]).strip()) >= STREAM_CHARACTERS // 2
+    )
+    return tuple(itertools.islice(pieces, count))
 
 
 def _value(share: Recovery) -> float:

@@ -9,7 +9,7 @@ import pytest
 from adapters_core.data.documents import Document
 from adapters_core.errors import InputError
 from adapters_core.evaluation.figures import protocol_figures
-from adapters_core.evaluation.protocol import Findings, ProtocolSettings, mean_stream, run_protocol
+from adapters_core.evaluation.protocol import Findings, ProtocolSettings, further_chunks, mean_stream, run_protocol
 from adapters_core.evaluation.table import protocol_markdown
 from adapters_core.pipeline import GenerationCore
 from tests.tiny_model import tiny_base, tiny_config, tiny_generator
@@ -102,3 +102,19 @@ def test_the_average_stream_lies_between_its_facts(found: Findings) -> None:
 def test_what_cannot_be_measured_is_refused_before_anything_is(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ProtocolSettings(**changes)
+
+
+def test_methods_without_the_adapter_are_refused_before_hours_of_work() -> None:
+    with pytest.raises(InputError, match="missing: prompt, adapter"):
+        ProtocolSettings(methods=("none", "lora"), parts=("fictional",))
+
+
+def test_the_stream_goes_on_through_every_text_before_it_reads_one_further() -> None:
+    texts = [
+        Document(name="a", text="a" * 1700),
+        Document(name="b", text="b" * 900),
+        Document(name="c", text="c" * 300),
+    ]
+
+    assert [piece.name for piece in further_chunks(texts, 9)] == ["a 0", "b 0", "a 800"]
+    assert [piece.name for piece in further_chunks(texts, 2)] == ["a 0", "b 0"]
