@@ -98,5 +98,5 @@ $(FOR_WEB): $(FOR_RUN)
 
 $(FOR_TEST): $(FOR_RUN)
 	@echo "installing what the tests need into $(VENV)"
-	@$(PIP) --editable '.[dev,web,llamacpp,cluster]'
+	@$(PIP) --editable '.[dev,web,postgres,llamacpp,cluster]'
 	@rm -f $(VENV)/installed-test-* && touch $@

@@ -19,8 +19,8 @@ _CHARACTERS_PER_TOKEN = 6
 _TRIES = 50
 _UNRELATED_PREFIX = 8
 _UNRELATED_DOCUMENTS = 0.5
-"""Share of unrelated rows of one chunk whose adapter is made from an invented document: what questions teach must not
-leak either."""
+"""Share of unrelated rows of one chunk whose adapter is made from an invented document, where questions are trained:
+what they teach must not leak either."""
 
 
 class QuestionExample(Protocol):
@@ -70,6 +70,7 @@ class RowSource:
         self.ends = list(itertools.accumulate(len(p.text) for p in self.passages))
         self.question_examples = question_examples
         wanted = {name for name, o in settings.objectives.items() if o.share > 0}
+        self.asks = "question" in wanted
         if wanted - {"question"} and not self.passages:
             raise InputError(f"objectives {sorted(wanted - {'question'})} need passages, got none")
         if "question" in wanted and question_examples is None:
@@ -130,7 +131,7 @@ class RowSource:
             if shares_teacher(self.settings, objective):
                 teacher = window[: length + 1]
         else:
-            if chunks == 1 and self.question_examples is not None and rng.random() < _UNRELATED_DOCUMENTS:
+            if chunks == 1 and self.asks and rng.random() < _UNRELATED_DOCUMENTS:
                 context = (self._document(rng)[0],)
             other = self._window(rng, target + 1)
             read = min(_UNRELATED_PREFIX, target)

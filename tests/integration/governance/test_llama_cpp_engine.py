@@ -73,7 +73,8 @@ def test_the_approved_adapter_passes_its_canary(setting: Setting, index: int) ->
     found = canary.check(setting.engine, setting.name(index), setting.canaries[setting.digests[index]])
 
     assert found["passed"]
-    assert found["distance"] < found["distance_from_base"]
+    from_base = found["distance_from_base"]
+    assert from_base is None or found["distance"] < from_base  # None: the base would say other tokens altogether
 
 
 def test_another_adapter_fails_it(setting: Setting) -> None:

@@ -20,10 +20,11 @@ from tests.unit.governance.conftest import SignIn
 
 SIZES = (240, 480)
 """Enough that every list is full in both."""
-MOST = 200
-"""Queries of one page: a page of ten cases asks some of each."""
-ALIKE = 40
-"""Times that a page asks the same with other values: three for each of ten cases, not one for each row."""
+MOST = 250
+"""Queries of one page: an inbox of ten cases asks some twenty of each."""
+ALIKE = 60
+"""Times that a page asks the same with other values: six for each of ten cases (the histories of request, adapter,
+its parents and contexts: who must not decide on it), not one for each row."""
 
 
 @pytest.fixture(scope="module")
