@@ -14,8 +14,9 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_ARGS)
 TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)",$$/\1/p' pyproject.toml)
-# A stamp carries the checksum of pyproject.toml: what is installed is exactly what it asks for, and asking twice is free.
-KEY := $(shell cksum < pyproject.toml | tr ' ' '-')
+# A stamp carries the checksum of pyproject.toml and of this file: what is installed is exactly what they ask for, and
+# asking twice is free.
+KEY := $(shell cat pyproject.toml Makefile | cksum | tr ' ' '-')
 FOR_RUN := $(VENV)/installed-run-$(KEY)
 FOR_WEB := $(VENV)/installed-web-$(KEY)
 FOR_TEST := $(VENV)/installed-test-$(KEY)
