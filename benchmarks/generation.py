@@ -1,6 +1,6 @@
 """How near is generation to its physical limit, one bare forward of the base's body over the same context?
 
-Peers in the same run: the shipped generator (R1 = R2 = r = 128) and random ones of R = 144, r = 18 and R = 256, r = 32
+Peers in the same run: the shipped generator (R1 = R2 = r = 256) and random ones of R = 144, r = 18 and R = 256, r = 32
 (time does not depend on the weights). Peak memory is that of a fresh process each for the body and for generation.
 """
 
