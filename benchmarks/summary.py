@@ -32,18 +32,19 @@ QUESTIONS = {
     "gateway": "What does the gateway add to an answer of 32 tokens by the real base? Goal: under 5% of the engine's "
     "time.",
 }
-NOTES = """Generation, query, swap and recording were measured on a quiet machine of two cores, generation with the shipped generator
-at 512 and 2,048 tokens. Not met: generation at 512 tokens (1.11; the eigendecompositions of 12 states of 256 x 256 take a
-fixed 0.1 s), and its extra memory (33 to 37% of the base; the goal is a tenth). 8,192 tokens and other sizes were not measured
-with this generator yet, nor adaptation against LoRA; nothing was measured on a GPU.
+NOTES = """Generation, query, swap and recording were measured on a quiet machine of two cores, generation with the
+shipped generator at 512 and 2,048 tokens. Not met: generation at 512 tokens (1.11; the eigendecompositions of
+12 states of 256 x 256 take a fixed 0.1 s), and its extra memory (33 to 37% of the base; the goal is a tenth).
+8,192 tokens and other sizes were not measured with this generator yet, nor adaptation against LoRA; nothing
+was measured on a GPU.
 
-Pages, rollback and gateway were measured with one core shared by up to ten other processes: the
-seconds are several times those of a quiet machine. Not met: recording is 2.5 times as fast as MLflow in its
-own process, not 20 times; ours spends its time in SQLAlchemy and in three commits to the disk. One rollback of
-six took 12.9 s: the worker was probably importing MLflow, which it does at its first message for it, in the
-same process here. Verifying from the last checkpoint on, with 100 new entries after 1,000,000, took 8 to 43 ms
-(median of five 30 ms); verifying all of it ended within six minutes of processor time, and has no exact figure
-here yet.
+Pages, rollback and gateway were measured with one core shared by up to ten other processes: the seconds are
+several times those of a quiet machine. Not met: recording is 2.5 times as fast as MLflow in its own process,
+not 20 times; ours spends its time in SQLAlchemy and in three commits to the disk. One rollback of six took
+12.9 s: the worker was probably importing MLflow, which it does at its first message for it, in the same
+process here. Verifying from the last checkpoint on, with 100 new entries after 1,000,000, took 8 to 43 ms
+(median of five 30 ms); verifying all of it ended within six minutes of processor time, and has no exact
+figure here yet.
 """
 
 
