@@ -6,25 +6,25 @@ asked for here, never less: a field without a value is None, not absent.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
-KINDS = frozenset(
-    {
-        "adapter",
-        "context",
-        "delegation",
-        "deployment",
-        "drift",
-        "incident",
-        "job",
-        "ledger",
-        "person",
-        "pilot",
-        "policy",
-        "request",
-        "slot",
-        "token",
-    }
-)
+Kind = Literal[
+    "adapter",
+    "context",
+    "delegation",
+    "deployment",
+    "drift",
+    "incident",
+    "job",
+    "ledger",
+    "person",
+    "pilot",
+    "policy",
+    "request",
+    "slot",
+    "token",
+]
+KINDS = frozenset(get_args(Kind))
 """Kinds of subjects and of references."""
 
 DENIED = "denied"

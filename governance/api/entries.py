@@ -1,12 +1,13 @@
 """Entries of the ledger: lists, one with the proof that it is in the signed ledger, and all of them as JSON lines."""
 
 from collections.abc import Generator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Query, Router
 
 from adapters_core.ledger import queries
+from adapters_core.ledger.events import Kind
 from adapters_core.ledger.queries import EntryFilter
 from adapters_core.ledger.records import Entry, Subject
 from adapters_core.ledger.transactions import Reader
@@ -20,22 +21,6 @@ from governance.views.streaming import streamed
 
 router = Router(tags=["ledger"])
 LINES = "application/jsonl"
-Kind = Literal[
-    "adapter",
-    "context",
-    "delegation",
-    "deployment",
-    "drift",
-    "incident",
-    "job",
-    "ledger",
-    "person",
-    "pilot",
-    "policy",
-    "request",
-    "slot",
-    "token",
-]
 Event = Annotated[str | None, Query(pattern=r"^[a-z]+(:[a-z_]+)?$", max_length=50, description="Such as `denied`")]
 About = Annotated[
     str | None,
