@@ -22,16 +22,17 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from adapters_core.canonical import canonical_bytes, commitment, sha256_hex
 from adapters_core.errors import InputError, IntegrityError, NumericalError
 from adapters_core.export.peft_format import from_peft_tensors, peft_config, to_peft_tensors, uniform_rank
+from adapters_core.export.tensor_file import file_bytes, file_sha256
 from adapters_core.from_json import build
 from adapters_core.manifest import Manifest
 from adapters_core.modeling.adapter import Adapter
-from adapters_core.modeling.digests import tensor_bytes
+from adapters_core.modeling.digests import tensor_buffer
 from adapters_core.modeling.finite import all_finite
 from adapters_core.modeling.lora import Pairs
 from adapters_core.modeling.state import ChunkEntry, ChunkState, State
@@ -93,7 +94,7 @@ class _Record:
 
 def state_sha256(state_NKV: Tensor) -> str:
     """Digest of a state's bytes."""
-    return sha256_hex(tensor_bytes(state_NKV))
+    return sha256_hex(tensor_buffer(state_NKV))
 
 
 def commit_session(key: bytes, decay: float, places: Iterable[ChunkPlace]) -> str:
@@ -103,7 +104,12 @@ def commit_session(key: bytes, decay: float, places: Iterable[ChunkPlace]) -> st
 
 def weights_bytes(pairs: Pairs, *, dtype: torch.dtype = torch.float32) -> bytes:
     """The bytes of adapter_model.safetensors: a function of the pairs alone."""
-    return save(to_peft_tensors(pairs, dtype=dtype), metadata={"format": "pt"})
+    return file_bytes(to_peft_tensors(pairs, dtype=dtype))
+
+
+def weights_sha256(pairs: Pairs) -> str:
+    """Digest of :func:`weights_bytes`, which are never held as a whole."""
+    return file_sha256(to_peft_tensors(pairs))
 
 
 def config_bytes(pairs: Pairs, *, base_name: str) -> bytes:

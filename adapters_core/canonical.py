@@ -24,7 +24,7 @@ def canonical_bytes(value: object) -> bytes:
     return rfc8785.dumps(value)  # type: ignore[arg-type]  # rfc8785 checks the value itself, deeply
 
 
-def sha256_hex(data: bytes) -> str:
+def sha256_hex(data: bytes | memoryview) -> str:
     """SHA-256 of bytes, 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 

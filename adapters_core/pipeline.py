@@ -23,7 +23,7 @@ from adapters_core.artifact import (
     commit_session,
     config_bytes,
     state_sha256,
-    weights_bytes,
+    weights_sha256,
 )
 from adapters_core.canonical import canonical_bytes, commitment, sha256_hex
 from adapters_core.data.chunking import Chunk, chunk_documents
@@ -83,6 +83,7 @@ class GenerationCore:
             )
         self.base = base
         self.generator = generator.freeze()
+        self.generator.prepare(base.dtype)
         self.limits = limits or Limits()
         self.generator_digest = generator.digest()
 
@@ -269,12 +270,11 @@ class GenerationCore:
     def _finish(
         self, line: "_Line", added: tuple[ChunkRecord, ...], erased: tuple[str, ...], started: float, *, batched: bool
     ) -> Session:
-        factor = self.generator.polar(self._value(line.state))
-        pairs = self.generator.fold(factor)
         if self.limits.rank is None or self.limits.rank >= self.generator.config.rank:
-            norms = spectral_norms(self.generator.spectra(factor))
+            pairs, spectra = self.generator.pairs_and_spectra(self._value(line.state))
+            norms = spectral_norms(spectra)
         else:
-            pairs, lost = reduced(pairs, self.limits.rank)
+            pairs, lost = reduced(self.generator.pairs(self._value(line.state)), self.limits.rank)
             norms = site_norms(pairs, lost)
         pairs = {path: pair.to(dtype=torch.float32, device=torch.device("cpu")) for path, pair in pairs.items()}
         identity = Identity(
@@ -288,7 +288,7 @@ class GenerationCore:
             token_count=line.state.tokens,
             decay=line.state.decay,
             state_sha256=line.state.sha256(),
-            weights_sha256=sha256_hex(weights_bytes(pairs)),
+            weights_sha256=weights_sha256(pairs),
             config_sha256=sha256_hex(config_bytes(pairs, base_name=self.base.source)),
             session_commitment=commit_session(line.key, line.state.decay, line.places.values()),
             rank=uniform_rank(pairs),

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor
 
 from adapters_core.canonical import sha256_hex
 from adapters_core.errors import InputError, IntegrityError
 from adapters_core.export.peft_format import from_peft_tensors, peft_config, to_peft_tensors, uniform_rank
 from adapters_core.export.peft_settings import PeftSettings, parse_settings
+from adapters_core.export.tensor_file import file_bytes
 from adapters_core.modeling.lora import Pair, Pairs
 from adapters_core.storage import atomic_file
 
@@ -35,7 +36,7 @@ def write_peft_files(folder: Path, pairs: Pairs, *, base_name: str, dtype: torch
         IntegrityError, InputError, NumericalError: as :func:`to_peft_tensors`; then nothing is written.
         StorageError: a file could not be written.
     """
-    weights = save(to_peft_tensors(pairs, dtype=dtype), metadata={"format": "pt"})
+    weights = file_bytes(to_peft_tensors(pairs, dtype=dtype))
     config = peft_config(pairs, rank=uniform_rank(pairs), base_name=base_name)
     for name, data in {WEIGHTS_FILE: weights, CONFIG_FILE: (json.dumps(config, indent=1) + "\n").encode()}.items():
         with atomic_file(folder / name) as staging:

@@ -16,15 +16,15 @@ def digest_tensors(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
     """Digest of named tensors: SHA-256 over the canonical JSON of each one's dtype, shape and bytes digest."""
     return digest_of(
         {
-            name: {"dtype": str(t.dtype), "shape": list(t.shape), "sha256": sha256_hex(tensor_bytes(t))}
+            name: {"dtype": str(t.dtype), "shape": list(t.shape), "sha256": sha256_hex(tensor_buffer(t))}
             for name, t in tensors
         }
     )
 
 
-def tensor_bytes(tensor: torch.Tensor) -> bytes:
-    """The bytes of a tensor in row-major order, whatever its dtype and device."""
-    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+def tensor_buffer(tensor: torch.Tensor) -> memoryview:
+    """The bytes of a tensor in row-major order, whatever its dtype and device; no copy where they lie so already."""
+    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
 
 
 def digest_tokenizer(tokenizer: "PreTrainedTokenizerBase") -> str:

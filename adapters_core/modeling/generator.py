@@ -14,6 +14,7 @@ Shape letters: N sites, n sites of one target, D hidden size, I = d_in, O = d_ou
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -31,6 +32,17 @@ from adapters_core.modeling.polar import PolarFactor, truncated_polar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Block:
+    """Sites of one target that are folded together."""
+
+    target: str
+    rows: slice
+    """Of the target's stacked tensors."""
+    members: list[int]
+    """Indices into the generator's sites."""
 
 
 class Generator(nn.Module):
@@ -51,7 +63,7 @@ class Generator(nn.Module):
         self.groups = _group_by_target(self.sites)
         self._frozen = False
         self._fused: dict[tuple[int, torch.dtype], Tensor] = {}
-        self._triangle_cache: dict[str, tuple[Tensor, Tensor]] = {}
+        self._triangle_cache: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
         count, hidden = len(self.sites), base.hidden_size
         self.norm_ND = nn.Parameter(torch.ones(count, hidden))
         self.key_NKD = nn.Parameter(torch.empty(count, config.key_size, hidden))
@@ -100,6 +112,18 @@ class Generator(nn.Module):
         self._frozen = True
         return self
 
+    @torch.no_grad()
+    def prepare(self, dtype: torch.dtype) -> None:
+        """Compute now what a frozen generator keeps, so that no context waits for it.
+
+        Args:
+            dtype: of the base, in which keys and values are computed.
+        """
+        for layer in {site.layer for site in self.sites}:
+            self.key_value_weight(layer, dtype)
+        for block in self._blocks():
+            self._triangles(block)
+
     def requires_grad_(self, requires_grad: bool = True) -> "Generator":  # noqa: FBT001, FBT002  # torch's signature
         """As torch's; turning gradients on ends what :meth:`freeze` began."""
         if requires_grad:
@@ -122,64 +146,83 @@ class Generator(nn.Module):
         """Indices into ``sites`` of a layer's sites."""
         return [index for index, site in enumerate(self.sites) if site.layer == layer]
 
-    def polar(self, state_NKV: Float[Tensor, "n k v"]) -> PolarFactor:
-        """Factors of the normalised state of every site."""
-        return truncated_polar(state_NKV, rank=self.config.rank, tolerance=self.config.rank_tolerance)
-
     def pairs(self, state_NKV: Float[Tensor, "n k v"]) -> dict[str, Pair]:
         """The low-rank pair of every site, by module path (law 1: exact, of rank at most r).
 
         Raises:
             NumericalError: the state or a trained tensor holds NaN or infinite values.
         """
-        return self.fold(self.polar(state_NKV))
-
-    @torch.no_grad()
-    def fold(self, factor: PolarFactor) -> dict[str, Pair]:
-        """The pairs of a normalised state: A = U_r^T input, B = scale * output V_r.
-
-        Raises:
-            NumericalError: a trained tensor holds NaN or infinite values.
-        """
         pairs: dict[str, Pair] = {}
-        for target, members in self.groups.items():
-            a_nRI = factor.u_KR[members].mT @ self.input_nKI[target].float()
-            b_nOR = self.config.scale * (self.output_nOV[target].float() @ factor.v_VR[members])
-            if not (all_finite(a_nRI) and all_finite(b_nOR)):
-                raise NumericalError(f"the pairs of {target!r} must be finite: the generator's weights are damaged")
-            for row, index in enumerate(members):
-                pairs[self.sites[index].path] = Pair(a_RI=a_nRI[row], b_OR=b_nOR[row])
+        for block in self._blocks():
+            pairs.update(self._fold(block, self._polar(block, state_NKV)))
         return pairs
 
+    def pairs_and_spectra(self, state_NKV: Float[Tensor, "n k v"]) -> tuple[dict[str, Pair], dict[str, Tensor]]:
+        """The pairs, and the singular values of every site's delta (largest first, float64), by module path.
+
+        Raises:
+            NumericalError: as in :meth:`pairs`.
+        """
+        pairs: dict[str, Pair] = {}
+        spectra: dict[str, Tensor] = {}
+        for block in self._blocks():
+            factor = self._polar(block, state_NKV)
+            pairs.update(self._fold(block, factor))
+            spectra.update(self._spectra(block, factor))
+        return pairs, spectra
+
+    def _blocks(self) -> "Iterator[_Block]":
+        """Sites that are folded together: all of a target on a GPU, one by one on a CPU.
+
+        A CPU gains nothing from batches, and would need room for the float64 factors of all sites at once.
+        """
+        together = self.key_NKD.device.type != "cpu"
+        for target, members in self.groups.items():
+            step = len(members) if together else 1
+            for start in range(0, len(members), step):
+                yield _Block(target=target, rows=slice(start, start + step), members=members[start : start + step])
+
     @torch.no_grad()
-    def spectra(self, factor: PolarFactor) -> dict[str, Tensor]:
-        """Singular values of every site's delta, largest first, float64, by module path.
+    def _polar(self, block: "_Block", state_NKV: Tensor) -> PolarFactor:
+        return truncated_polar(state_NKV[block.members], rank=self.config.rank, tolerance=self.config.rank_tolerance)
+
+    @torch.no_grad()
+    def _fold(self, block: "_Block", factor: PolarFactor) -> list[tuple[str, Pair]]:
+        """A = U_r^T input, B = scale * output V_r."""
+        a_nRI = factor.u_KR.mT @ self.input_nKI[block.target][block.rows].float()
+        b_nOR = (self.output_nOV[block.target][block.rows].float() @ factor.v_VR).mul_(self.config.scale)
+        if not (all_finite(a_nRI) and all_finite(b_nOR)):
+            raise NumericalError(f"the pairs of {block.target!r} must be finite: the generator's weights are damaged")
+        return [
+            (self.sites[index].path, Pair(a_RI=a_nRI[row], b_OR=b_nOR[row])) for row, index in enumerate(block.members)
+        ]
+
+    @torch.no_grad()
+    def _spectra(self, block: "_Block", factor: PolarFactor) -> list[tuple[str, Tensor]]:
+        """Singular values of the block's deltas.
 
         With ``output = Q_o R_o`` and ``input^T = Q_i R_i`` (once for a frozen generator) the delta
         ``scale * Q_o (R_o V U^T R_i^T) Q_i^T`` has the singular values of the small product in the brackets; they are
         the roots of the eigenvalues of its Gram matrix.
         """
-        spectra: dict[str, Tensor] = {}
-        for target, members in self.groups.items():
-            ro_nXV, ri_nXK = self._triangles(target)
-            left_nXR = self.config.scale * (ro_nXV @ factor.v_VR[members].double())
-            right_nXR = ri_nXK @ factor.u_KR[members].double()
-            if left_nXR.shape[-1] < min(left_nXR.shape[-2], right_nXR.shape[-2]):
-                left_nXR, right_nXR = (torch.linalg.qr(side, mode="r").R for side in (left_nXR, right_nXR))
-            core_nXX = left_nXR @ right_nXR.mT
-            squares_nX = torch.linalg.eigvalsh(core_nXX.mT @ core_nXX).flip(-1).clamp(min=0)
-            for row, index in enumerate(members):
-                spectra[self.sites[index].path] = squares_nX[row].sqrt()
-        return spectra
+        ro_nXV, ri_nXK = self._triangles(block)
+        left_nXR = self.config.scale * (ro_nXV @ factor.v_VR.double())
+        right_nXR = ri_nXK @ factor.u_KR.double()
+        if left_nXR.shape[-1] < min(left_nXR.shape[-2], right_nXR.shape[-2]):
+            left_nXR, right_nXR = (torch.linalg.qr(side, mode="r").R for side in (left_nXR, right_nXR))
+        core_nXX = left_nXR @ right_nXR.mT
+        squares_nX = torch.linalg.eigvalsh(core_nXX.mT @ core_nXX).flip(-1).clamp(min=0)
+        return [(self.sites[index].path, squares_nX[row].sqrt()) for row, index in enumerate(block.members)]
 
-    def _triangles(self, target: str) -> tuple[Tensor, Tensor]:
-        """R factors of ``output`` and of ``input^T`` of a target's sites, float64."""
-        if target in self._triangle_cache:
-            return self._triangle_cache[target]
-        ro_nXV = torch.linalg.qr(self.output_nOV[target].double(), mode="r").R
-        ri_nXK = torch.linalg.qr(self.input_nKI[target].double().mT, mode="r").R
+    def _triangles(self, block: "_Block") -> tuple[Tensor, Tensor]:
+        """R factors of ``output`` and of ``input^T`` of a block's sites, float64."""
+        key = (block.target, block.rows.start)
+        if key in self._triangle_cache:
+            return self._triangle_cache[key]
+        ro_nXV = torch.linalg.qr(self.output_nOV[block.target][block.rows].double(), mode="r").R
+        ri_nXK = torch.linalg.qr(self.input_nKI[block.target][block.rows].double().mT, mode="r").R
         if self._frozen:
-            self._triangle_cache[target] = (ro_nXV, ri_nXK)
+            self._triangle_cache[key] = (ro_nXV, ri_nXK)
         return ro_nXV, ri_nXK
 
     def named_site_tensors(self) -> Iterator[tuple[str, Tensor]]:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from adapters_core.canonical import sha256_hex
 from adapters_core.errors import InputError, MismatchError, NumericalError, UnknownChunkError
-from adapters_core.modeling.digests import tensor_bytes
+from adapters_core.modeling.digests import tensor_buffer
 
 GRID_BITS = 32
 _GRID = 2.0**GRID_BITS
@@ -103,7 +103,7 @@ class State:
 
     def sha256(self) -> str:
         """Digest of the total's bytes: equal states, equal digests, whatever the order their chunks came in."""
-        return sha256_hex(tensor_bytes(self.total_NKV))
+        return sha256_hex(tensor_buffer(self.total_NKV))
 
     def add(self, chunk: ChunkState) -> "State":
         """With one more chunk.

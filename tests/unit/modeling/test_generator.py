@@ -211,11 +211,10 @@ def test_folding_through_m_and_applying_the_pairs_are_one_function(architecture:
 def test_the_spectra_are_those_of_the_dense_deltas(architecture: str, rank: int) -> None:
     base = tiny_base(architecture)
     generator = tiny_generator(base, tiny_config(architecture, rank=rank)).freeze()
-    factor = generator.polar(state_of(base, generator, token_ids(rows=1, length=30)))
 
-    spectra = generator.spectra(factor)
+    pairs, spectra = generator.pairs_and_spectra(state_of(base, generator, token_ids(rows=1, length=30)))
 
-    for path, pair in generator.fold(factor).items():
+    for path, pair in pairs.items():
         dense = torch.linalg.svdvals(pair.b_OR.double() @ pair.a_RI.double())[:rank]
         torch.testing.assert_close(spectra[path][:rank], dense, rtol=1e-5, atol=1e-6 * float(dense[0]))
         assert float(spectra[path][rank:].sum()) < 1e-5 * float(dense[0])
@@ -226,9 +225,10 @@ def test_the_spectra_are_those_of_the_dense_deltas(architecture: str, rank: int)
 
 def test_the_spectrum_of_a_short_context_ends_with_its_tokens(base: BaseModel) -> None:
     generator = tiny_generator(base).freeze()
-    factor = generator.polar(state_of(base, generator, token_ids(rows=1, length=2)))
 
-    for s_X in generator.spectra(factor).values():
+    _, spectra = generator.pairs_and_spectra(state_of(base, generator, token_ids(rows=1, length=2)))
+
+    for s_X in spectra.values():
         assert float(s_X[2:].sum()) < 1e-5 * float(s_X[0])
         assert norms_of(s_X).effective_rank <= 2.001
 
@@ -313,13 +313,13 @@ def test_a_frozen_generator_sees_every_later_change_of_its_weights(base: BaseMod
     frozen = tiny_generator(base).freeze()
 
     first = state_of(base, frozen, token_ids())
-    frozen.spectra(frozen.polar(first))
+    frozen.pairs_and_spectra(first)
     assert torch.equal(first, state_of(base, generator, token_ids()))
     frozen.load_site_tensors(other)
     assert torch.equal(state_of(base, frozen, token_ids()), wanted)
-    fresh, factor = tiny_generator(base, seed=5), frozen.polar(wanted)
-    for path, s_X in frozen.spectra(factor).items():
-        assert torch.equal(s_X, fresh.spectra(factor)[path])
+    _, fresh = tiny_generator(base, seed=5).pairs_and_spectra(wanted)
+    for path, s_X in frozen.pairs_and_spectra(wanted)[1].items():
+        assert torch.equal(s_X, fresh[path])
     frozen.double().float()
     torch.testing.assert_close(state_of(base, frozen, token_ids()), wanted)
 
