@@ -24,7 +24,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         examples=(
             "  ringi protocol --parts fictional,retention --out var/protocol\n"
             "  ringi protocol --squad dev-v1.1.json --conflicts conflicts.json.gz \\\n"
-            "      --texts corpus-validation.jsonl.xz --out docs/evaluation --dtype bfloat16"
+            "      --texts corpus-validation.jsonl.xz --out docs/evaluation --dtype bfloat16\n"
+            "  ringi protocol --parts fictional --methods none,prompt,lora,adapter --baselines old/report.json \\\n"
+            "      --out var/p1\n"
+            "  ringi protocol --parts none --join var/p1/report.json var/p2/report.json --out docs/evaluation"
         ),
     )
     protocol.add_argument("--squad", type=Path, default=None, metavar="FILE", help="questions in SQuAD format")
@@ -32,7 +35,23 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "--conflicts", type=Path, default=None, metavar="FILE", help="questions that contradict memory"
     )
     protocol.add_argument("--texts", type=Path, default=None, metavar="FILE", help="held-out corpus, jsonl(.gz, .xz)")
-    protocol.add_argument("--parts", default=None, help="some of them, comma-separated; all by default")
+    protocol.add_argument("--parts", default=None, help="some of them, comma-separated, or none; all by default")
+    protocol.add_argument(
+        "--join",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="REPORT",
+        help="report.json of runs that measured other parts",
+    )
+    protocol.add_argument(
+        "--baselines",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="REPORT",
+        help="report.json whose rows of none, prompt, lora and full are taken over (same base and questions)",
+    )
     protocol.add_argument("--methods", default="none,prompt,adapter,wrong", help="also: lora, full (hours)")
     protocol.add_argument("--questions", type=positive, default=300, help="least questions of a suite")
     protocol.add_argument("--length-questions", type=positive, default=24, help="questions at each length")
@@ -45,8 +64,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print the tables, write the charts; 1 where a goal is not met."""
+    from adapters_core.evaluation.baselines import read_reports
     from adapters_core.evaluation.figures import protocol_figures
-    from adapters_core.evaluation.protocol import PARTS, ProtocolSettings, run_protocol
+    from adapters_core.evaluation.protocol import Findings, ProtocolSettings, run_protocol
     from adapters_core.evaluation.table import protocol_markdown, protocol_sheets, terminal_table
     from adapters_core.storage import atomic_folder
 
@@ -55,15 +75,17 @@ def run(args: argparse.Namespace) -> int:
         squad=args.squad,
         conflicts=args.conflicts,
         texts=held_out(args.texts) if args.texts else (),
-        parts=args.parts.split(",") if args.parts else PARTS,
+        parts=chosen_parts(args.parts),
         methods=args.methods.split(","),
         questions=args.questions,
         length_questions=args.length_questions,
         seed=args.seed,
+        baselines=[report for path in args.baselines for report in read_reports(path)],
     )
+    others = [Findings.read(path) for path in args.join]
     core = load_core_of(args)
     with evaluation_bar("protocol") as tell:
-        findings = run_protocol(core, settings, tell=lambda part, done, total: tell(done, total, part))
+        findings = run_protocol(core, settings, tell=lambda part, done, total: tell(done, total, part)).joined(others)
     with atomic_folder(args.out, replace=True) as staging:
         (staging / "report.json").write_text(json.dumps(findings.to_json(), indent=1, ensure_ascii=False) + "\n")
         (staging / "report.md").write_text(protocol_markdown(findings))
@@ -75,6 +97,13 @@ def run(args: argparse.Namespace) -> int:
         for sheet in protocol_sheets(findings):
             results.print(terminal_table(sheet))
     return 0 if all(goal.met for goal in findings.goals()) else 1
+
+
+def chosen_parts(text: str | None) -> "tuple[str, ...]":
+    """What --parts names; nothing given: all."""
+    from adapters_core.evaluation.protocol import PARTS
+
+    return PARTS if text is None else tuple(name for name in text.split(",") if name not in ("", "none"))
 
 
 def held_out(path: Path) -> "tuple[Document, ...]":

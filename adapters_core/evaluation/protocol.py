@@ -68,6 +68,8 @@ class ProtocolSettings:
     questions: int = QUESTIONS
     length_questions: int = 24
     seed: int = 0
+    baselines: Sequence[Report] = ()
+    """Earlier reports whose rows of methods that know no generator are taken over."""
     fictional: Suite | None = None
     """In place of the repository's own suite."""
 
@@ -125,6 +127,27 @@ class Findings:
             return replace(build(cls, {**data, "reports": {}}), reports=reports)
         except (OSError, ValueError, KeyError, AttributeError, TypeError, IntegrityError) as error:
             raise InputError(f"{path} must be a protocol.json of the protocol command: {error}") from error
+
+    def joined(self, others: "Sequence[Findings]") -> "Findings":
+        """With the parts that only other runs measured.
+
+        Raises:
+            InputError: one of them judged another generator.
+        """
+        generators = {report.provenance.generator for each in (self, *others) for report in each.reports.values()}
+        if len(generators) > 1:
+            raise InputError(f"runs that are joined must be of one generator, got {sorted(d[:16] for d in generators)}")
+        whole = self
+        for other in others:
+            whole = replace(
+                whole,
+                reports={**other.reports, **whole.reports},
+                retention=whole.retention or other.retention,
+                perplexity=whole.perplexity or other.perplexity,
+                streams=whole.streams or other.streams,
+                lengths=whole.lengths or other.lengths,
+            )
+        return replace(whole, reports={name: whole.reports[name] for name in PARTS if name in whole.reports})
 
     def goals(self) -> tuple[Goal, ...]:
         """What was aimed at, beside what was measured."""
@@ -227,6 +250,7 @@ def _questions(core: ProtocolCore[S], name: str, settings: ProtocolSettings, tel
         settings.methods,
         limit=settings.questions,
         seed=settings.seed,
+        baselines=settings.baselines,
         progress=lambda done, total, _what: tell(name, done, total),
     )
 

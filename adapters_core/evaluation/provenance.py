@@ -40,10 +40,19 @@ class Provenance:
     """UTC, ISO 8601."""
     seconds: float
     """Of the whole evaluation."""
+    reused: Mapping[str, str]
+    """Methods whose rows come from an earlier report, with the version of the code that measured them."""
 
 
 def describe(
-    core: AdapterSource, asked: Suite, *, limit: int | None, seed: int, created_at: str, seconds: float
+    core: AdapterSource,
+    asked: Suite,
+    *,
+    limit: int | None,
+    seed: int,
+    created_at: str,
+    seconds: float,
+    reused: Mapping[str, str],
 ) -> Provenance:
     """The provenance of an evaluation on this machine."""
     return Provenance(
@@ -63,6 +72,7 @@ def describe(
         threads=torch.get_num_threads(),
         created_at=created_at,
         seconds=round(seconds, 6),
+        reused=reused,
     )
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from statistics import fmean
 
 from adapters_core.errors import InputError
+from adapters_core.evaluation.baselines import Measured, taken_over
 from adapters_core.evaluation.finetuning import FULL_TRAINING, LORA_TRAINING, FineTuning, FullyTuned, LoraTuned
 from adapters_core.evaluation.methods import (
     AdapterCache,
@@ -44,6 +45,7 @@ def evaluate(
     answers: bool = False,
     lora: FineTuning = LORA_TRAINING,
     full: FineTuning = FULL_TRAINING,
+    baselines: Sequence[Report] = (),
     progress: Progress = no_progress,
 ) -> Report:
     """Ask every question under every method.
@@ -60,19 +62,25 @@ def evaluate(
         answers: also let the base answer, for F1, exact match and contains (slow: one pass a token).
         lora: how LoRA is trained on a context.
         full: how all weights are trained on a context.
+        baselines: earlier reports whose rows of methods that know no generator are taken over.
         progress: told after each document and method.
 
     Raises:
-        InputError: an unknown or repeated method, no question, or a single document where a control is needed.
+        InputError: baselines of another base, other questions or another precision; an unknown or repeated method,
+            no question, or a single document where a control is needed.
         ContextError: a document does not fit.
     """
     started, created = time.perf_counter(), datetime.now(UTC)
     asked = sampled(suite, limit, seed)
     chosen = choose_methods(core, suite, methods, seed=seed, lora=lora, full=full)
+    known = taken_over(baselines, asked, core, [method.name for method in chosen], answers=answers)
     tally = _Tally(total=asked.question_count * len(chosen), answers=answers, progress=progress)
+    for name, measured in known.items():
+        tally.take_over(name, measured)
     for document in asked.documents:
         for method in chosen:
-            tally.take(method, document)
+            if method.name not in known:
+                tally.take(method, document)
     return Report(
         provenance=describe(
             core,
@@ -81,6 +89,7 @@ def evaluate(
             seed=seed,
             created_at=created.isoformat(timespec="milliseconds"),
             seconds=time.perf_counter() - started,
+            reused={name: measured.code_version for name, measured in known.items()},
         ),
         methods=summarise(tally.in_order(chosen), tally.adaptations, seed=seed),
         questions=tuple(tally.questions),
@@ -161,6 +170,12 @@ class _Tally:
             )
         )
         self.progress(len(self.questions), self.total, f"{method.name}: {document.name}")
+
+    def take_over(self, method: str, measured: Measured) -> None:
+        """Rows that were measured before."""
+        self.questions += measured.questions
+        self.adaptations += measured.adaptations
+        self.progress(len(self.questions), self.total, f"{method}: from an earlier report")
 
     def in_order(self, methods: Sequence[Method]) -> list[QuestionRow]:
         """All rows, method by method."""

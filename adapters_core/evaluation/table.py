@@ -96,6 +96,7 @@ def _provenance(report: Report) -> str:
         f"- suite {source.suite} `{source.suite_digest}`, seed {source.seed}, limit {source.limit or 'none'}",
         f"- {source.device}, {source.dtype}, {source.threads} threads; code {source.code_version}; {libraries}",
         f"- {source.created_at}, {source.seconds:,.0f} seconds",
+        *(f"- {method}: rows of an earlier run, by code {code}" for method, code in sorted(source.reused.items())),
         "",
     ]
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """The protocol measures its parts, says which goals are met, and comes back from its file as it was."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +119,19 @@ def test_the_stream_goes_on_through_every_text_before_it_reads_one_further() -> 
 
     assert [piece.name for piece in further_chunks(texts, 9)] == ["a 0", "b 0", "a 800"]
     assert [piece.name for piece in further_chunks(texts, 2)] == ["a 0", "b 0"]
+
+
+def test_runs_of_other_parts_are_joined(found: Findings) -> None:
+    questions = replace(found, perplexity=None, streams=())
+    texts = replace(found, reports={})
+
+    assert texts.joined([questions]) == found
+    assert questions.joined([texts]) == found
+
+
+def test_runs_of_different_generators_are_not_joined(found: Findings) -> None:
+    report = found.reports["fictional"]
+    other = replace(report, provenance=replace(report.provenance, generator="f" * 64))
+
+    with pytest.raises(InputError, match="must be of one generator, got"):
+        found.joined([replace(found, reports={"squad": other})])
