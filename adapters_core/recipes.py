@@ -76,7 +76,7 @@ _SMOLLM2 = GeneratorConfig(
     layers=tuple(range(18, 30)),
     key_size=256,
     value_size=256,
-    rank=256,
+    rank=128,
     chunk_tokens=512,
     value_shift=1,
 )

@@ -52,6 +52,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     train.add_argument("--steps", type=positive, default=None, help="steps after which the run ends")
     train.add_argument("--batch-rows", type=positive, default=None, help="rows of a micro-batch")
     train.add_argument("--learning-rate", type=float, default=None, help="peak of the schedule")
+    train.add_argument(
+        "--rank", type=positive, default=None, help="directions of the state that are kept; may change between resumes"
+    )
     train.add_argument("--seed", type=int, default=None, help="source of every draw")
     train.add_argument(
         "--mixture",
@@ -140,6 +143,8 @@ def _generator(args: argparse.Namespace, chosen: "Recipe", base: "BaseModel") ->
 
     start = args.start_from or (SHIPPED if chosen.name == "domain" else None)
     generator = Generator(chosen.config, base) if start is None else load_generator_at(start, base)
+    if args.rank:
+        generator.keep_rank(args.rank)
     return generator.float().requires_grad_()
 
 

@@ -14,7 +14,7 @@ Shape letters: N sites, n sites of one target, D hidden size, I = d_in, O = d_ou
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -86,6 +86,14 @@ class Generator(nn.Module):
         for tensor in self.output_nOV.values():
             tensor.zero_()
         self._forget()
+
+    def keep_rank(self, rank: int) -> None:
+        """Change r, how many directions of the state are kept: no trained tensor depends on it.
+
+        Raises:
+            ConfigError: it is below 1 or above min(R1, R2).
+        """
+        self.config = replace(self.config, rank=rank)
 
     def key_value_weight(self, layer: int, dtype: torch.dtype) -> Float[Tensor, "rows hidden"]:
         """The fused key and value projections of a layer's sites with the norm's weight folded in.

@@ -94,7 +94,7 @@ def load_checkpoint(checkpoint: Path, generator: Generator, optimizer: torch.opt
 
     Raises:
         IntegrityError: a shard is missing, truncated or changed; nothing is filled in.
-        MismatchError: it is of another configuration or base.
+        MismatchError: it is of another configuration or base (the rank alone may differ: no tensor depends on it).
     """
     try:
         record = json.loads((checkpoint / "training.json").read_text())
@@ -108,8 +108,8 @@ def load_checkpoint(checkpoint: Path, generator: Generator, optimizer: torch.opt
         steps = int(record.get("optimizer_steps", progress.step))
     except (OSError, KeyError, TypeError, AttributeError, ValueError, SafetensorError) as error:
         raise IntegrityError(f"{checkpoint} is no whole checkpoint: {error!r}; resume from another one") from error
-    if config != generator.config.to_json():
-        raise MismatchError(f"{checkpoint.name} has the configuration {config}, this run has another")
+    if differing := _differing(config, generator.config.to_json()):
+        raise MismatchError(f"{checkpoint.name} was trained with another {', '.join(differing)} than this run has")
     if base_digest != generator.base_digest:
         raise MismatchError(f"{checkpoint.name} was trained on the base {base_digest[:16]}, this is another")
     moments = {} if optimizer is None else _moments(generator, tensors, steps)
@@ -117,6 +117,13 @@ def load_checkpoint(checkpoint: Path, generator: Generator, optimizer: torch.opt
     if optimizer is not None:
         optimizer.state.update(moments)
     return progress
+
+
+def _differing(stored: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
+    names = sorted((stored.keys() | wanted.keys()) - {"rank"})
+    return [
+        f"{name} ({stored.get(name)}, not {wanted.get(name)})" for name in names if stored.get(name) != wanted.get(name)
+    ]
 
 
 def _tensors(generator: Generator, optimizer: torch.optim.AdamW) -> Iterator[tuple[str, Tensor]]:

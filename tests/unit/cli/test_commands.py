@@ -224,7 +224,7 @@ def test_training_goes_on_where_it_stopped(tiny: TinyFiles, tmp_path: Path, caps
     base = ["--base", str(tiny.base), "--threads", "1"]
     assert main([*train, "--steps", "3", *base]) == 0
     first = read(capsys)
-    assert main([*train, "--steps", "5", *base]) == 0
+    assert main([*train, "--steps", "5", "--rank", "4", *base]) == 0
     second = read(capsys)
     assert (first["steps"], second["steps"]) == (3, 5)
     assert first["generator"] != second["generator"]
@@ -233,6 +233,9 @@ def test_training_goes_on_where_it_stopped(tiny: TinyFiles, tmp_path: Path, caps
     options = ["--base", str(tiny.base), "--generator", str(tmp_path / "run" / "generator.safetensors")]
     out = ["--context", str(text), "--out", str(tmp_path / "a")]
     assert main(["generate", *out, *options]) == 0
+    assert json.loads((tmp_path / "a" / "manifest.json").read_text())["identity"]["generator"]["config"]["rank"] == 4
+    assert main([*train, "--steps", "6", "--rank", "17", *base]) == 2
+    assert "rank must be at most" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow 3.17 on SQLAlchemy 2.1

@@ -193,10 +193,24 @@ def test_a_checkpoint_without_its_moments_is_refused(base: BaseModel, saved: Pat
 
 
 def test_resuming_with_another_configuration_or_base_is_refused(base: BaseModel, saved: Path) -> None:
-    with pytest.raises(MismatchError, match="this run has another"):
+    with pytest.raises(MismatchError, match="was trained with another "):
         load_checkpoint(saved, Generator(tiny_config(alpha=9.0), base))
     with pytest.raises(MismatchError, match="was trained on the base"):
         load_checkpoint(saved, Generator(tiny_config(), tiny_base(seed=6)))
+
+
+def test_resuming_with_fewer_directions_keeps_all_that_was_trained(base: BaseModel, saved: Path) -> None:
+    generator = tiny_generator(base)
+    whole = generator.config.rank
+    generator.keep_rank(whole - 1)
+
+    load_checkpoint(saved, generator, optimizer_of(generator))
+
+    again = tiny_generator(base, seed=7)
+    load_checkpoint(saved, again, optimizer_of(again))
+    stored = dict(again.named_site_tensors())
+    assert all(torch.equal(tensor, stored[name]) for name, tensor in generator.named_site_tensors())
+    assert (generator.config.rank, again.config.rank) == (whole - 1, whole)
 
 
 def test_a_write_that_fails_keeps_the_checkpoints_before(
