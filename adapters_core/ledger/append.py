@@ -18,6 +18,7 @@ from adapters_core.ledger.transactions import Writer
 
 MAX_BODY_BYTES = 4 * 2**20
 MAX_ID = 255
+_NEWEST = select(entries.c.seq, entries.c.leaf_hash, entries.c.body).order_by(entries.c.seq.desc()).limit(1)
 
 
 def append(
@@ -45,10 +46,8 @@ def append(
     """
     references = tuple(refs)
     _check(event, subject, actor, data, references)
-    if not writer.frontiers:
-        _load_head(writer)
+    prev_hash, since = _head(writer)
     frontier = writer.frontiers[-1]
-    prev_hash, since = _head(writer, frontier.size)
     body = _body(
         {
             "v": 1,
@@ -108,18 +107,11 @@ def _body(stated: Mapping[str, Any]) -> bytes:
     return body
 
 
-def _load_head(writer: Writer) -> None:
-    last = writer.connection.execute(select(entries.c.seq).order_by(entries.c.seq.desc()).limit(1)).scalar()
-    writer.frontiers.append(stored_frontier(writer, 0 if last is None else last + 1))
-
-
-def _head(writer: Writer, size: int) -> tuple[str, str]:
-    """Hash and time of the entry before."""
+def _head(writer: Writer) -> tuple[str, str]:
+    """Hash and time of the entry before; the first call of a transaction also reads the tree before it."""
     if writer.appended:
         last = writer.appended[-1]
         return last.leaf_hash, time_text(last.time)
-    if size == 0:
-        return GENESIS, ""
-    asked = select(entries.c.leaf_hash, entries.c.body).where(entries.c.seq == size - 1)
-    row = writer.connection.execute(asked).one()
-    return row.leaf_hash, time_text(entry_from(row.body, row.leaf_hash).time)
+    row = writer.connection.execute(_NEWEST).first()
+    writer.frontiers.append(stored_frontier(writer, row.seq + 1 if row else 0))
+    return (row.leaf_hash, time_text(entry_from(row.body, row.leaf_hash).time)) if row else (GENESIS, "")

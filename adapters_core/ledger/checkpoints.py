@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from adapters_core.canonical import canonical_bytes, sha256_hex
 from adapters_core.errors import InputError, IntegrityError
@@ -17,6 +17,8 @@ from adapters_core.ledger.signing import CHECKPOINT_TYPE, SigningKey
 from adapters_core.ledger.tables import checkpoints, entries
 from adapters_core.ledger.transactions import Reader, Writer
 from adapters_core.ledger.tree import frontier_at
+
+_NEWEST_SIZE = select(func.max(checkpoints.c.size))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +116,8 @@ def checkpoint_if_due(writer: Writer, key: SigningKey, *, every: int) -> Checkpo
         return None
     sealed = any(EVENTS[entry.event].sealed for entry in writer.appended)
     if not sealed:
-        before = latest_checkpoint(writer)
-        sealed = writer.appended[-1].seq + 1 - (before.size if before else 0) >= every
+        covered = writer.connection.execute(_NEWEST_SIZE).scalar() or 0
+        sealed = writer.appended[-1].seq + 1 - covered >= every
     return sign_checkpoint(writer, key) if sealed else None
 
 

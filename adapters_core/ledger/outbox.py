@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 
 from adapters_core.canonical import canonical_bytes
 from adapters_core.errors import LeaseLostError
+from adapters_core.ledger.inserting import insert_unless_there
 from adapters_core.ledger.outbox_queries import Message, message_record
 from adapters_core.ledger.records import time_text
 from adapters_core.ledger.transactions import Writer
@@ -41,10 +42,6 @@ def send(
     Returns:
         The message's number.
     """
-    asked = select(_TABLE.message).where(_TABLE.topic == topic, _TABLE.key == key)
-    known: int | None = writer.connection.execute(asked).scalar()
-    if known is not None:
-        return known
     now = time_text(writer.now)
     row = {
         "topic": topic,
@@ -58,7 +55,11 @@ def send(
         "due": now,
         "created": now,
     }
-    return int(writer.connection.execute(insert(outbox).values(row).returning(_TABLE.message)).scalar_one())
+    message = insert_unless_there(writer, _TABLE.message, row)
+    if message is None:
+        known = select(_TABLE.message).where(_TABLE.topic == topic, _TABLE.key == key)
+        message = writer.connection.execute(known).scalar_one()
+    return int(message)
 
 
 def lease_messages(

@@ -16,6 +16,7 @@ from sqlalchemy import delete, insert, select
 
 from adapters_core.canonical import commitment
 from adapters_core.errors import ErasedError, InputError, IntegrityError
+from adapters_core.ledger.inserting import insert_unless_there
 from adapters_core.ledger.records import time_text
 from adapters_core.ledger.session import Ledger
 from adapters_core.ledger.signing import read_secret, write_secret
@@ -73,13 +74,11 @@ def seal_context(writer: Writer, master: MasterKey, context: str, text: bytes, c
     Raises:
         InputError: the vault has a context of this id already.
     """
-    held = writer.connection.execute(select(vault_keys.c.context).where(vault_keys.c.context == context)).first()
-    if held:
-        raise InputError(f"the vault must not know the context {context} yet, it does: give it another id")
     keys = os.urandom(2 * KEY_BYTES)
     row = {"context": context, "wrapped": _seal(master.cipher, keys, context), "created": time_text(writer.now)}
-    writer.connection.execute(insert(vault_keys).values(row))
-    seal_text(writer, master, context, CONTEXT, text)
+    if insert_unless_there(writer, vault_keys.c.context, row) is None:
+        raise InputError(f"the vault must not know the context {context} yet, it does: give it another id")
+    _insert_text(writer, keys, context, CONTEXT, text)
     return Commitments(
         commitment=commitment(keys[:KEY_BYTES], text),
         chunk_commitments=tuple(commitment(keys[:KEY_BYTES], chunk) for chunk in chunks),
@@ -92,11 +91,10 @@ def seal_text(writer: Writer, master: MasterKey, context: str, name: str, data: 
     Raises:
         ErasedError: the vault has no key of this context.
     """
-    sealed = _seal(AESGCM(_keys(writer, master, context)[KEY_BYTES:]), data, f"{context}/{name}")
+    keys = _keys(writer, master, context)
     table = vault_texts.c
     writer.connection.execute(delete(vault_texts).where(table.context == context, table.name == name))
-    row = {"context": context, "name": name, "sealed": sealed, "created": time_text(writer.now)}
-    writer.connection.execute(insert(vault_texts).values(row))
+    _insert_text(writer, keys, context, name, data)
 
 
 def open_text(reader: Reader, master: MasterKey, context: str, name: str = CONTEXT) -> bytes:
@@ -161,6 +159,12 @@ def scrub(ledger: Ledger) -> None:
         raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
     finally:
         raw.close()
+
+
+def _insert_text(writer: Writer, keys: bytes, context: str, name: str, data: bytes) -> None:
+    sealed = _seal(AESGCM(keys[KEY_BYTES:]), data, f"{context}/{name}")
+    row = {"context": context, "name": name, "sealed": sealed, "created": time_text(writer.now)}
+    writer.connection.execute(insert(vault_texts), row)
 
 
 def _keys(reader: Reader, master: MasterKey, context: str) -> bytes:
