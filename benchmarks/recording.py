@@ -1,21 +1,24 @@
 """What does it cost to record an adapter, against logging the same to MLflow alone?
 
-One adapter that the shipped generator made of a real base, its context, and its evaluation. Peers in the same run, both
-on SQLite on the same disk, each repetition with another name:
+One adapter that the shipped generator made of a real base, its context, and its evaluation. Three peers in the same
+run, interleaved, all on SQLite on the same disk, each repetition with another name:
 
 * ledger: one transaction each for context (sealed in the vault), adapter and evaluation, as in the product, each with
   its messages in the outbox, hash chain, tree and search indexes, and committed to the disk;
-* MLflow: a run with the same tags, parameters and metrics (norms of every site included), in as few calls as its client
-  allows: one to create the run, one batch, one to end it.
+* MLflow in this process, its client on SQLite: a run with the same tags, parameters and metrics (norms of every site
+  included), a version of a registered model with its tag and alias, in as few calls as the client allows;
+* the same client over HTTP, to an MLflow server of one worker on this machine.
 
-Once without and once with the adapter's three files (in the store by digest; as artifacts of the run).
+The adapter alone, and with its context and evaluation; each without and with the adapter's three files (in the store by
+digest and synced to the disk; as artifacts of the run).
 """
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,8 +32,8 @@ from adapters_core.ledger.append import append
 from adapters_core.ledger.records import Subject
 from adapters_core.manifest import Manifest
 from adapters_core.timing import KEY, document_of
-from adapters_core.tracking import mlflow_store
 from benchmarks.installing import prepare_people
+from benchmarks.logging_peer import MlflowAlone, served
 from benchmarks.population import actor
 from benchmarks.reporting import arguments, core_of, report
 from governance import artifacts
@@ -40,11 +43,6 @@ from governance.worker.generated import entry_data
 from governance.worker.generating import FILES
 from tests.cast import HANAKO
 from tests.factories.installations import Place, installed, make_template
-
-__all__ = ["mlflow_store"]  # sets MLflow's environment before it is imported
-
-from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
 
 TOKENS = 1_024
 Files = Mapping[str, bytes]
@@ -68,40 +66,54 @@ def main() -> None:
     core = core_of(args)
     document = document_of(core, TOKENS)
     prepare_people()
-    rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as scratch:
+    with ExitStack() as opened:
+        scratch = Path(opened.enter_context(tempfile.TemporaryDirectory()))
         session = core.generate([Document(name="bench", text=document.text)], key=KEY)
-        folder = write_session(session, Path(scratch) / "adapter")
+        folder = write_session(session, scratch / "adapter")
         files = {name: (folder / name).read_bytes() for name in FILES}
-        client = MlflowClient(f"sqlite:///{scratch}/mlflow.sqlite3")
-        experiment = client.create_experiment("bench", artifact_location=(Path(scratch) / "runs").as_uri())
-        with installed(make_template(Path(scratch) / "var")) as place:
-            for with_files in (False, True):
-                own: list[float] = []
-                theirs: list[float] = []
-                logged = folder if with_files else None
-                for number in range(args.repeats + 1):
-                    mark = f"{with_files}-{number}"
-                    given = record(mark, document.text, files)
-                    own.append(_timed(partial(to_ledger, place, given, files if with_files else None)))
-                    theirs.append(_timed(partial(to_mlflow, client, experiment, given, logged)))
-                ledger, mlflow = median(own[1:]), median(theirs[1:])  # the first one warms up
-                rows.append(
-                    {
-                        "what": "record and files" if with_files else "record",
-                        "ledger ms": ledger * 1e3,
-                        "MLflow ms": mlflow * 1e3,
-                        "MLflow / ledger": mlflow / ledger,
-                    }
-                )
+        place = opened.enter_context(installed(make_template(scratch / "var")))
+        peers = {
+            "in process": MlflowAlone(f"sqlite:///{scratch}/mlflow.sqlite3", artifacts=scratch / "runs"),
+            "server": MlflowAlone(opened.enter_context(served(scratch))),
+        }
+        rows = []
+        for whole, with_files in product((False, True), repeat=2):
+            times: dict[str, list[float]] = {}
+            for number in range(args.repeats + 1):
+                given = record(f"{whole}-{with_files}-{number}", document.text, files)
+                times.setdefault("ledger", []).append(to_ledger(place, given, files if with_files else {}, whole=whole))
+                for name, peer in peers.items():
+                    logged = folder if with_files else None
+                    times.setdefault(name, []).append(to_mlflow(peer, given, logged, whole=whole))
+            rows.append(row(whole, with_files, {name: median(taken[1:]) for name, taken in times.items()}))
     report("recording", rows, args, core)
 
 
-def to_ledger(place: Place, record: Record, files: Files | None) -> None:
-    """Context, adapter and evaluation in the ledger, the vault and the outbox."""
-    for data in (files or {}).values():
-        artifacts.keep(data)
+def row(whole: bool, with_files: bool, seconds: Mapping[str, float]) -> dict[str, Any]:  # noqa: FBT001  # two yes or no
+    """A row of the table from the medians of each way."""
+    what = "context, adapter and evaluation" if whole else "adapter"
+    own, direct, http = (seconds[name] for name in ("ledger", "in process", "server"))
+    return {
+        "what": f"{what}, with files" if with_files else what,
+        "ledger ms": own * 1e3,
+        "MLflow in process ms": direct * 1e3,
+        "MLflow server ms": http * 1e3,
+        "in process / ledger": direct / own,
+        "server / ledger": http / own,
+    }
+
+
+def to_ledger(place: Place, record: Record, files: Files, *, whole: bool) -> float:
+    """Seconds for the adapter in ledger and outbox; ``whole``: its context in the vault and its evaluation too.
+
+    A context must be there before its adapter: where it is not asked for, it is submitted before the clock starts.
+    """
+    started = time.perf_counter()
     context = submit_context(place.actor(HANAKO), title=record.mark, text=record.text, personal_data_reason="Made up")
+    if not whole:
+        started = time.perf_counter()
+    for data in files.values():
+        artifacts.keep(data)
     about = Subject(kind="adapter", id=sha256_hex(record.mark.encode()))
     engineer = actor(HANAKO)
     parts = [{"id": context, "commitment": "c" * 64, "chunk_commitments": []}]
@@ -111,31 +123,22 @@ def to_ledger(place: Place, record: Record, files: Files | None) -> None:
         projection.send_adapter(tx, made)
         notice = {"kind": "adapter_generated", "subject": about.to_json(), "seq": made.seq, "people": [HANAKO.id]}
         outbox.send(tx, topic="notice", key=f"adapter_generated:{made.seq}", payload=notice, seq=made.seq)
-    with place.ledger.write() as tx:
-        measured = append(tx, "adapter:evaluated", subject=about, actor=engineer, data=record.evaluated)
-        projection.send_evaluation(tx, measured)
+    if whole:
+        with place.ledger.write() as tx:
+            measured = append(tx, "adapter:evaluated", subject=about, actor=engineer, data=record.evaluated)
+            projection.send_evaluation(tx, measured)
+    return time.perf_counter() - started
 
 
-def to_mlflow(client: MlflowClient, experiment: str, record: Record, folder: Path | None) -> None:
-    """The same as a run."""
-    data = record.generated
-    tags = {f"ringi.{name}": str(data[name]) for name in ("job_key", "base", "generator", "tokenizer", "parent")}
-    tags |= {f"library.{name}": version for name, version in data["versions"].items()}
-    parameters = {name: str(data[name]) for name in ("base_name", "tokens", "chunks", "device", "dtype", "threads")}
-    metrics = {"norm_total": data["norm_total"], "cost.seconds": data["cost"]["seconds"]}
-    metrics |= {f"{site}.{name}": value for site, one in data["norms"].items() for name, value in one.items()}
-    metrics |= {name: record.evaluated[name]["value"] for name in ("recovery", "retention")}
-    for method, scores in record.evaluated["scores"].items():
-        metrics |= {f"{method}.{name}": one["value"] for name, one in scores.items()}
-    now = int(time.time() * 1000)
-    rows = [Metric(name, float(value), now, 0) for name, value in metrics.items() if value is not None]
-    run = client.create_run(experiment, run_name=record.mark, tags=tags).info.run_id
-    stated = [Param(name, value) for name, value in parameters.items()]
-    marks = [RunTag("ringi.report", record.evaluated["report_digest"])]
-    client.log_batch(run, metrics=rows, params=stated, tags=marks)
-    if folder:
-        client.log_artifacts(run, str(folder), "adapter")
-    client.set_terminated(run, "FINISHED")
+def to_mlflow(peer: MlflowAlone, record: Record, folder: Path | None, *, whole: bool) -> float:
+    """Seconds for the same in MLflow alone."""
+    started = time.perf_counter()
+    if whole:
+        peer.log_context(record.mark, record.text)
+    run = peer.log_adapter(record.mark, record.generated, folder)
+    if whole:
+        peer.log_evaluation(run, record.evaluated)
+    return time.perf_counter() - started
 
 
 def record(mark: str, text: str, files: Files) -> Record:
@@ -161,12 +164,6 @@ def evaluation(mark: str) -> dict[str, Any]:
         "cost": {"seconds": 12.0},
         "gates": [],
     }
-
-
-def _timed(run: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":
