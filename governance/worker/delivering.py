@@ -18,12 +18,18 @@ _LOG = logging.getLogger("ringi.worker")
 URGENT = (deploying.TOPIC,)
 """What somebody waits for."""
 OTHERS = (deploying.CANARY_TOPIC, deleting.TOPIC, telling.NOTICE, telling.WEBHOOK)
+_TRACKING = "governance.worker.tracking"
+"""Named, not imported: it leads to MLflow, and web processes import this module's topics."""
 Deliver = Callable[[Workplace, Message], str]
 
 
+def prepare(at: Workplace) -> None:
+    """Do now what takes seconds at the first message to MLflow: they would hold up a rollback beside it."""
+    import_module(_TRACKING).prepare(at)
+
+
 def _tracked(at: Workplace, message: Message) -> str:
-    """MLflow takes seconds to import: only when there is something to tell it."""
-    deliveries: Mapping[str, Any] = import_module("governance.worker.tracking").DELIVERIES
+    deliveries: Mapping[str, Any] = import_module(_TRACKING).DELIVERIES
     return str(deliveries[message.topic](at, message.payload))
 
 

@@ -46,7 +46,8 @@ class Worker:
         ]
 
     def start(self) -> None:
-        """Start all threads."""
+        """Start all threads, once what takes the whole processor for seconds is done."""
+        delivering.prepare(self._at)
         for thread in self._threads:
             thread.start()
 

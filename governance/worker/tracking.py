@@ -1,4 +1,4 @@
-"""Messages to MLflow. The one module of this half that reaches it, loaded by the worker when the first one comes."""
+"""Messages to MLflow. The one module of this half that reaches it, loaded by the worker when it starts."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -98,13 +98,27 @@ DELIVERIES: Mapping[str, Callable[[Workplace, Mapping[str, Any]], str]] = {
 }
 
 
+def prepare(at: Workplace) -> None:
+    """Import MLflow's client (four seconds) and make its database where it is a file of this machine (more).
+
+    A server is not asked: it may be down, and a worker starts without it.
+    """
+    tracker = registry(at.mlflow_url)
+    if _is_local(at.mlflow_url):
+        tracker.experiment()
+
+
 @cache
 def registry(url: str) -> "Registry":
     """The registry of a tracking server. MLflow's seconds of import are spent here."""
     from adapters_core.tracking.mlflow_registry import Registry
 
-    local: Path | None = settings.VAR / "mlflow" if url.startswith("sqlite:") else None
+    local: Path | None = settings.VAR / "mlflow" if _is_local(url) else None
     return Registry(url, artifacts=local)
+
+
+def _is_local(url: str) -> bool:
+    return url.startswith("sqlite:")
 
 
 def _entry(at: Workplace, payload: Mapping[str, Any]) -> Entry:

@@ -18,7 +18,7 @@ def counted(ledger: Ledger) -> Iterator[list[str]]:
     asked: list[str] = []
 
     def statement(_connection: object, _cursor: object, text: str, *_: object) -> None:
-        asked.append(text.split()[0])
+        asked.append(text.split(maxsplit=1)[0])
 
     def commit(_connection: object) -> None:
         asked.append("COMMIT")
