@@ -56,7 +56,7 @@ def actor(member: Member) -> Actor:
 def slots() -> Iterator[Step]:
     """The slots, before anything is deployed."""
     for number in range(SLOTS):
-        data = {"title": f"Desk {number}", "base": BASE, "engine": "core"}
+        data = {"title": f"Desk {number}", "base": BASE, "engine": "core", "policy": "standard"}
         yield Step(event="slot:created", subject=_slot(number), actor=actor(MISAKI), data=data)
 
 

@@ -122,7 +122,9 @@ def overhead(scratch: Path, repeats: int, core: Any) -> dict[str, Any]:  # noqa:
     ):
         installation().__dict__["engines"] = at.engines
         place.clock.now = datetime.now(UTC)
-        create_slot(place.actor(MISAKI), name="desk-bare", title="Desk", base=core.base.digest, engine="core")
+        create_slot(
+            place.actor(MISAKI), name="desk-bare", title="Desk", base=core.base.digest, engine="core", policy="standard"
+        )
         expires = place.clock.now + timedelta(days=1)
         token = issue_token(place.actor(MISAKI), name="t", scopes=frozenset({"infer"}), expires=expires).secret
         pairs = [

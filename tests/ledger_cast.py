@@ -23,6 +23,11 @@ def adapter(name: str) -> Subject:
     return Subject(kind="adapter", id=digest(name))
 
 
+def slot_data(title: str = "Support") -> dict[str, Any]:
+    """What creating a slot records."""
+    return {"title": title, "base": BASE, "engine": "core", "policy": "standard"}
+
+
 def submitted(title: str = "Leave rules", **more: Any) -> Mapping[str, Any]:
     return {
         "title": title,

@@ -50,7 +50,13 @@ def prepare(ledger: Ledger, *, slots: Iterable[str] = ("support",)) -> None:
     with ledger.write() as tx:
         put(tx, "context:submitted", "c-1", cast.submitted())
         for slot in slots:
-            put(tx, "slot:created", slot, {"title": slot.title(), "base": cast.BASE, "engine": "core"}, cast.ADMIN)
+            put(
+                tx,
+                "slot:created",
+                slot,
+                cast.slot_data(slot.title()),
+                cast.ADMIN,
+            )
 
 
 def evaluate(ledger: Ledger, name: str, **more: Any) -> None:

@@ -117,8 +117,8 @@ class Story:
         migrate(self.place.ledger)
         self.place.clock.now = utc_now() - timedelta(days=40)
         found([Founder(id=one.id, name=one.name, roles=one.roles) for one in CAST], POLICIES)
-        for name, title in (("support", "社内問合せ窓口"), ("customer", "お客様相談室")):
-            create_slot(self.place.actor(MISAKI), name=name, title=title, base=BASE, engine="core")
+        for name, title, policy in (("support", "社内問合せ窓口", "standard"), ("customer", "お客様相談室", "strict")):
+            create_slot(self.place.actor(MISAKI), name=name, title=title, base=BASE, engine="core", policy=policy)
         self.place.clock.forward(days=5)
 
     def tell(self) -> None:
@@ -162,7 +162,7 @@ class Story:
         waiting = self._requested("在宅勤務規程", "在宅勤務規程 第2版", gain=1.7)
         comment(self.place.actor(AKIRA), request=waiting, text="通信費の改定は総務部にも確認しました")
         comment(self.place.actor(HANAKO), request=waiting, text="確認ありがとうございます")
-        joint = self._requested("問合せ対応集", "問合せ対応集 第2版", gain=1.8, policy="strict")
+        joint = self._requested("問合せ対応集", "問合せ対応集 第2版", gain=1.8, slot="customer")
         for member in (YUKI, KENJI):
             approve(self.place.actor(member), request=joint, signature=self._signature(joint))
         self.found_at |= {"waiting": waiting, "joint": joint, "sheet": self.found_at["request:旅費規程 第2版"]}
@@ -334,15 +334,14 @@ class Story:
         return digest
 
     def _requested(
-        self, title: str, name: str, *, gain: float, policy: str = "standard", member: Member | None = None
+        self, title: str, name: str, *, gain: float, slot: str = "support", member: Member | None = None
     ) -> str:
         digest = self._evaluated(title, name, gain=gain, member=member)
         self.place.clock.forward(hours=1)
         request = request_approval(
             self.place.actor(member or HANAKO),
             adapter=digest,
-            slot="support",
-            policy=policy,
+            slot=slot,
             comment=f"「{title}」の改訂に対応するため",
         )
         self.found_at[f"request:{name}"] = request

@@ -46,6 +46,7 @@ index_slots = Table(
     Column("title", Text, nullable=False),
     Column("base", NAME, nullable=False),
     Column("engine", Text, nullable=False),
+    Column("policy", NAME),
     Column("adapter", NAME),
     Column("current", NAME),
     Column("pending", NAME),

@@ -88,7 +88,7 @@ EVENTS: Mapping[str, EventRule] = {
     "request:commented": _rule("request", "comment"),
     "delegation:granted": _rule("delegation", "from to until reason"),
     "delegation:ended": _rule("delegation"),
-    "slot:created": _rule("slot", "title base engine"),
+    "slot:created": _rule("slot", "title base engine policy"),
     "deployment:requested": _rule("deployment", _DEPLOYMENT),
     "deployment:succeeded": _rule("deployment", "engine loaded_name read_back canary seconds", sealed=True),
     "deployment:failed": _rule("deployment", "error", sealed=True),

@@ -29,6 +29,8 @@ class SlotRow:
     title: str
     base: str
     engine: str
+    policy: str
+    """Under which an adapter is approved for it."""
     adapter: str | None
     """The adapter that it serves; None for the bare base."""
     adapter_name: str | None

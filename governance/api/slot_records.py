@@ -40,6 +40,8 @@ class Slot(Record):
     title: str
     base: str
     engine: str
+    policy: str
+    """Under which an adapter is approved for it."""
     adapter: str | None
     """What it serves; null: the bare base."""
     adapter_name: str | None

@@ -173,7 +173,7 @@ def _request(adapter: str) -> RequestRow:
         found = request_queries.find_requests(db, RequestFilter(adapter=adapter), limit=1)
     if found:
         return found[0]
-    identifier = request_approval(person("engineer"), adapter=adapter, slot=SLOT, policy=POLICY, comment=REASON)
+    identifier = request_approval(person("engineer"), adapter=adapter, slot=SLOT, comment=REASON)
     with installation().ledger.read() as db:
         return request_queries.request(db, identifier)
 
@@ -187,7 +187,7 @@ def _slot(row: AdapterRow) -> None:
         with installation().ledger.read() as db:
             slot_queries.slot(db, SLOT)
     except UnknownSubjectError:
-        create_slot(person("admin"), name=SLOT, title=TITLE, base=row.base, engine="core")
+        create_slot(person("admin"), name=SLOT, title=TITLE, base=row.base, engine="core", policy=POLICY)
 
 
 def _wait_for_slot() -> None:

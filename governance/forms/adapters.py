@@ -11,8 +11,9 @@ from governance.forms.recorded import no_personal_data
 class RequestForm(forms.Form):
     """Asks for an approval."""
 
-    slot = forms.ChoiceField(label=_("For which slot"))
-    policy = forms.ChoiceField(label=_("Under which policy"))
+    slot = forms.ChoiceField(
+        label=_("For which slot"), help_text=_("The slot says under which policy reviewers decide.")
+    )
     comment = forms.CharField(
         validators=[no_personal_data],
         label=_("Why it is wanted"),
@@ -21,15 +22,8 @@ class RequestForm(forms.Form):
         help_text=_("What the reviewer must know to decide. It is recorded."),
     )
 
-    def __init__(
-        self,
-        *args: object,
-        slots: Iterable[tuple[str, str]],
-        policies: Iterable[tuple[str, str]],
-        **more: object,
-    ) -> None:
+    def __init__(self, *args: object, slots: Iterable[tuple[str, str]], **more: object) -> None:
         super().__init__(*args, **more)  # type: ignore[arg-type]
-        for name, choices in (("slot", slots), ("policy", policies)):
-            field = self.fields[name]
-            if isinstance(field, forms.ChoiceField):
-                field.choices = list(choices)
+        field = self.fields["slot"]
+        if isinstance(field, forms.ChoiceField):
+            field.choices = list(slots)

@@ -31,9 +31,23 @@ class SlotForm(forms.Form):
     )
     base = forms.ChoiceField(label=gettext_lazy("Base model"))
     engine = forms.ChoiceField(label=gettext_lazy("Serving engine"))
+    policy = forms.ChoiceField(
+        label=gettext_lazy("Approval policy"),
+        help_text=gettext_lazy(
+            "Under which adapters are approved for this slot. It cannot be changed later; the policy's rules can, by a "
+            "new version."
+        ),
+    )
 
-    def __init__(self, *args: Any, bases: Sequence[tuple[str, str]], **kwargs: Any) -> None:  # noqa: ANN401  Django's
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401  Django's
+        bases: Sequence[tuple[str, str]],
+        policies: Sequence[tuple[str, str]],
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["policy"].choices = list(policies)  # type: ignore[attr-defined]
         self.fields["engine"].choices = [(one, one) for one in (CORE, *settings.ENGINES)]  # type: ignore[attr-defined]
         if bases:
             self.fields["base"].choices = [(digest, f"{name} ({digest[:12]})") for digest, name in bases]  # type: ignore[attr-defined]

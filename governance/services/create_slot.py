@@ -3,6 +3,7 @@
 import re
 
 from adapters_core.errors import InputError
+from adapters_core.ledger import people_queries
 from adapters_core.ledger.records import Entry
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
@@ -13,7 +14,7 @@ from governance.services.acting import Act, perform
 NAME = re.compile(r"[a-z][a-z0-9-]{1,38}[a-z0-9]")
 
 
-def create_slot(actor: Actor, *, name: str, title: str, base: str, engine: str) -> Entry:
+def create_slot(actor: Actor, *, name: str, title: str, base: str, engine: str, policy: str) -> Entry:
     """Create a slot.
 
     Args:
@@ -22,11 +23,14 @@ def create_slot(actor: Actor, *, name: str, title: str, base: str, engine: str) 
         title: what people call it.
         base: digest of the base model that it serves.
         engine: name of the serving engine.
+        policy: under which adapters are approved for it, in its version of that day. It cannot be changed later: who
+            asks for an approval may not choose a weaker one.
 
     Raises:
         DeniedError: the rules refuse.
         InputError: name or title cannot be used.
         IllegalTransitionError: there is a slot of this name.
+        UnknownSubjectError: there is no such policy.
     """
     if not NAME.fullmatch(name):
         raise InputError(f"a slot's name must have 3 to 40 small letters, digits and dashes, got {name[:60]!r}")
@@ -35,6 +39,7 @@ def create_slot(actor: Actor, *, name: str, title: str, base: str, engine: str) 
 
     def work(act: Act) -> Entry:
         act.ask(Anything())
-        return act.append("slot:created", {"title": title.strip(), "base": base, "engine": engine})
+        people_queries.policy(act.tx, policy)
+        return act.append("slot:created", {"title": title.strip(), "base": base, "engine": engine, "policy": policy})
 
     return perform(actor, Action.CREATE_SLOT, references.slot(name), work)

@@ -11,23 +11,25 @@ from governance.services.acting import Act, perform
 from governance.services.notices import notify_roles
 
 
-def request_approval(actor: Actor, *, adapter: str, slot: str, policy: str, comment: str) -> str:
-    """Open a request; answers its id.
+def request_approval(actor: Actor, *, adapter: str, slot: str, comment: str) -> str:
+    """Open a request under the policy of the slot; answers its id.
 
     Raises:
         DeniedError: the rules refuse.
         InputError: the comment is empty, or the slot serves another base.
-        UnknownSubjectError: there is no such adapter, slot or policy.
+        UnknownSubjectError: there is no such adapter or slot.
     """
     if not comment.strip():
         raise InputError("a request must say why the adapter is wanted, got an empty comment")
     identifier = str(uuid4())
 
     def work(act: Act) -> str:
+        target = slot_queries.slot(act.tx, slot)
+        policy = target.policy
         rules = people_queries.policy(act.tx, policy).data
         known = facts.dossier(act.tx, adapter)
         act.ask(facts.adapter_facts(act.tx, adapter, rules))
-        if slot_queries.slot(act.tx, slot).base != known.row.base:
+        if target.base != known.row.base:
             raise InputError(f"the adapter must belong to the base that the slot {slot!r} serves, it does not")
         version = rules["version"]
         entry = act.append(

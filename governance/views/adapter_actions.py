@@ -81,7 +81,6 @@ def ask(request: HttpRequest, digest: str) -> HttpResponse:
         actor_of(request),
         adapter=digest,
         slot=given.get("slot", "-"),
-        policy=given.get("policy") or found.policies[0].name,
         comment=given.get("comment", "-"),
     )
     messages.success(request, _("The approval was requested: the reviewers were told."))

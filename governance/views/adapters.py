@@ -4,6 +4,7 @@ from typing import get_args
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from adapters_core.ledger.adapter_queries import AdapterFilter, Sort
@@ -67,6 +68,6 @@ def norms(request: HttpRequest, digest: str) -> HttpResponse:
 
 def request_form(found: AdapterDossier, data: object = None) -> RequestForm:
     """The form that asks for an approval."""
-    slots = [(slot.slot, f"{slot.title} ({slot.slot})") for slot in found.slots]
-    policies = [(policy.name, f"{policy.name} v{policy.version}") for policy in found.policies]
-    return RequestForm(data, slots=slots, policies=policies)
+    said = gettext("%(title)s (%(slot)s), decided under the policy %(policy)s")
+    slots = [(one.slot, said % {"title": one.title, "slot": one.slot, "policy": one.policy}) for one in found.slots]
+    return RequestForm(data, slots=slots)

@@ -10,7 +10,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from adapters_core.errors import DeniedError, IllegalTransitionError
-from adapters_core.ledger import slot_queries
+from adapters_core.ledger import people_queries, slot_queries
+from adapters_core.ledger.transactions import Reader
 from governance.actors import actor_of
 from governance.forms.slots import SlotForm
 from governance.policy.actions import Action
@@ -72,23 +73,25 @@ def create(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         forbid(request, Action.CREATE_SLOT, references.slot("new"))
     with reading(request) as sight:
-        bases = known_bases(sight.reader)
+        choices = {"bases": known_bases(sight.reader), "policies": _policies(sight.reader)}
         code = who(sight.actor, Action.CREATE_SLOT)
     if request.method != "POST":
-        return _form(request, SlotForm(bases=bases, initial={"engine": "core"}), why_not=REASONS[code] if code else "")
-    form = SlotForm(request.POST, bases=bases)
+        return _form(request, SlotForm(**choices, initial={"engine": "core"}), why_not=REASONS[code] if code else "")
+    form = SlotForm(request.POST, **choices)
     if not form.is_valid():
         return _form(request, form, status=refusals.BAD)
     given = form.cleaned_data
     try:
-        create_slot(
-            actor_of(request), name=given["name"], title=given["title"], base=given["base"], engine=given["engine"]
-        )
+        create_slot(actor_of(request), **given)
     except (DeniedError, IllegalTransitionError) as error:
         text, status = refusals.said(error)
         return _form(request, form, refused=text, status=status)
     messages.success(request, _("The slot was created. It serves the bare base until something is deployed."))
     return HttpResponseRedirect(reverse("slot", args=[given["name"]]))
+
+
+def _policies(reader: Reader) -> list[tuple[str, str]]:
+    return [(one.subject.id, f"{one.subject.id} v{one.data['version']}") for one in people_queries.policies(reader)]
 
 
 def _form(request: HttpRequest, form: SlotForm, *, status: int = 200, **more: Any) -> HttpResponse:  # noqa: ANN401

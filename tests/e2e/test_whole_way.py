@@ -164,7 +164,6 @@ class Office:
         page = self.pages["engineer"]
         form = page.locator("form[action$='/request']")
         form.locator("[name=slot]").select_option(SLOT)
-        form.locator("[name=policy]").select_option(POLICY)
         form.locator("[name=comment]").fill(self.words.reason)
         form.locator("button").click()
         page.wait_for_url("**/requests/*/")
@@ -194,6 +193,7 @@ class Office:
         page.locator("#id_title").fill("窓口 / Desk")
         page.locator("#id_name").fill(SLOT)
         page.locator("#id_base").select_option(index=0)
+        page.locator("#id_policy").select_option(POLICY)
         page.locator("main form.card .actions button").first.click()
         page.wait_for_url(f"**/slots/{SLOT}/")
 

@@ -91,7 +91,9 @@ def make_template(folder: Path) -> Path:
         migrate(place.ledger)
         place.clock.now = START - timedelta(days=30)
         found([Founder(id=one.id, name=one.name, roles=one.roles) for one in CAST], POLICIES)
-        create_slot(place.actor(MISAKI), name="support", title="問合せ窓口", base=BASE, engine="core")
+        create_slot(
+            place.actor(MISAKI), name="support", title="問合せ窓口", base=BASE, engine="core", policy="standard"
+        )
     return folder
 
 

@@ -55,7 +55,7 @@ def make_scene(place: Place) -> Scene:
         placed = deploy(place.actor(MISAKI), slot="support", adapter=adapter, seen=_now(place), reason="r")
         finish(place, placed.subject.id)
     adapter = evaluated(place, context=context, name="asked for")
-    request = request_approval(place.actor(HANAKO), adapter=adapter, slot="support", policy="standard", comment="c")
+    request = request_approval(place.actor(HANAKO), adapter=adapter, slot="support", comment="c")
     until = place.clock.now + timedelta(days=5)
     broken = break_glass(place.actor(MISAKI), slot="support", adapter=idle, seen=serving, reason=EMERGENCY)
     finish(place, broken.subject.id, succeeded=False)
@@ -91,7 +91,7 @@ def attempts(scene: Scene) -> Mapping[Action, tuple[str, Mapping[str, Any]]]:
         Action.EXTEND: (f"{adapter}/extend", {"context": scene.context, "name": "n"}),
         Action.ERASE: (f"{adapter}/erase", {"context": scene.context}),
         Action.EVALUATE: (f"{adapter}/evaluate", {"suite": "retention"}),
-        Action.REQUEST: (f"{adapter}/request", {"slot": "support", "policy": "standard", "comment": "c"}),
+        Action.REQUEST: (f"{adapter}/request", {"slot": "support", "comment": "c"}),
         Action.COMMENT: (f"{request}/comment/", {"text": "t"}),
         Action.WITHDRAW: (f"{request}/withdraw/", {"comment": "c"}),
         **{
@@ -100,7 +100,10 @@ def attempts(scene: Scene) -> Mapping[Action, tuple[str, Mapping[str, Any]]]:
         },
         Action.DELEGATE: ("/delegations/", {"to": KENJI.id, "until": "2026-11-22T09:00", "reason": "r"}),
         Action.END_DELEGATION: (f"/delegations/{scene.delegation}/end/", {}),
-        Action.CREATE_SLOT: ("/slots/new/", {"title": "t", "name": "new-slot", "base": "b" * 64, "engine": "core"}),
+        Action.CREATE_SLOT: (
+            "/slots/new/",
+            {"title": "t", "name": "new-slot", "base": "b" * 64, "engine": "core", "policy": "standard"},
+        ),
         Action.DEPLOY: ("/slots/support/deploy/", {**change, "adapter": scene.idle}),
         Action.ROLL_BACK: ("/slots/support/rollback/", {**change, "adapter": scene.previous}),
         Action.KILL_SWITCH: ("/slots/support/kill/", change),
@@ -124,7 +127,7 @@ def attempts(scene: Scene) -> Mapping[Action, tuple[str, Mapping[str, Any]]]:
 
 def _approved(place: Place, context: str, name: str) -> str:
     digest = evaluated(place, context=context, name=name)
-    request = request_approval(place.actor(HANAKO), adapter=digest, slot="support", policy="standard", comment="c")
+    request = request_approval(place.actor(HANAKO), adapter=digest, slot="support", comment="c")
     approve(place.actor(YUKI), request=request, signature=signature(place, request))
     return digest
 

@@ -151,6 +151,4 @@ def _adapter(place: Place, context: str, name: str, gain: float) -> str:
 
 
 def _asked(place: Place, adapter: str) -> str:
-    return request_approval(
-        place.actor(HANAKO), adapter=adapter, slot="support", policy="standard", comment="窓口で使う"
-    )
+    return request_approval(place.actor(HANAKO), adapter=adapter, slot="support", comment="窓口で使う")

@@ -34,7 +34,13 @@ def act(ledger: Ledger, keys: Path) -> None:
     with ledger.write() as tx:
         put(tx, "request:opened", "r-1", cast.opened("a"))
         put(tx, "request:approved", "r-1", cast.decision(), cast.REVIEWER)
-        put(tx, "slot:created", "sales", {"title": "Sales", "base": cast.BASE, "engine": "core"}, cast.ADMIN)
+        put(
+            tx,
+            "slot:created",
+            "sales",
+            cast.slot_data("Sales"),
+            cast.ADMIN,
+        )
         send(tx, topic="mail", key="r-1", payload={})
         seal_context(tx, master, "c-2", b"text", [])
 

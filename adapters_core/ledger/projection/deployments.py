@@ -22,6 +22,7 @@ def project_slot(changes: Changes, entry: Entry) -> str:
         "title": text(entry.data, "title"),
         "base": name(entry.data, "base"),
         "engine": text(entry.data, "engine"),
+        "policy": name(entry.data, "policy"),
     }
     changes.put(index_slots, {**row, "adapter": None, "current": None, "pending": None})
     return state

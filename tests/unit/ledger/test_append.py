@@ -19,7 +19,7 @@ from adapters_core.ledger.session import Ledger, open_ledger
 from tests import ledger_cast as cast
 
 SLOT = Subject(kind="slot", id="support")
-CREATED = {"title": "Support", "base": cast.BASE, "engine": "core"}
+CREATED = cast.slot_data()
 
 
 def person(name: str) -> Subject:

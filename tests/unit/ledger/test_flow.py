@@ -204,7 +204,7 @@ ILLEGAL: list[tuple[str, str, dict[str, Any]]] = [
     ("context:erased", "unknown", {"legal_basis": "x", "adapters": []}),
     ("deployment:succeeded", "unknown", cast.succeeded()),
     ("deployment:requested", "d-9", cast.deployment("a", slot="unknown")),
-    ("slot:created", "support", {"title": "x", "base": cast.BASE, "engine": "core"}),
+    ("slot:created", "support", cast.slot_data("x")),
     ("role:granted", "unknown", {"role": "admin"}),
     ("role:granted", "p-1", {"role": "admin"}),
     ("role:revoked", "p-1", {"role": "reviewer"}),

@@ -179,7 +179,6 @@ def test_others_than_engineers_are_refused_and_recorded(  # noqa: PLR0917  a cas
         "suite": "context",
         "context": adapters.submit(place),
         "slot": "support",
-        "policy": "standard",
         "comment": "x",
     }
 
@@ -202,7 +201,7 @@ def test_an_engineer_evaluates_extends_and_erases(place: Place, digest: str, han
 
 
 def test_an_approval_is_requested_from_the_dossier(place: Place, digest: str, hanako: Client) -> None:
-    sent = {"slot": "support", "policy": "standard", "comment": ""}
+    sent = {"slot": "support", "comment": ""}
     assert hanako.post(f"/adapters/{digest}/request", sent).status_code == 422
     assert hanako.post(f"/adapters/{digest}/request", {**sent, "comment": "x", "slot": "nowhere"}).status_code == 422
 
@@ -217,7 +216,7 @@ def test_an_approval_is_requested_from_the_dossier(place: Place, digest: str, ha
 
 def test_what_was_not_evaluated_is_not_requested(place: Place, hanako: Client) -> None:
     found = adapters.generate(place)
-    sent = {"slot": "support", "policy": "standard", "comment": "x"}
+    sent = {"slot": "support", "comment": "x"}
 
     assert "Evaluate it" in hanako.get(f"/adapters/{found}/").text
     assert hanako.post(f"/adapters/{found}/request", sent).status_code == 403

@@ -14,7 +14,7 @@ from tests.cast import AKIRA, HANAKO, KENJI, MISAKI, NAOKO, PASSWORD, SHIN, TARO
 from tests.factories.adapters import evaluate, evaluated, generate
 from tests.factories.installations import Place
 from tests.unit.governance.conftest import SignIn
-from tests.unit.governance.services.test_approving import ask, denials, row
+from tests.unit.governance.services.test_approving import ask, denials, row, strict_slot
 
 pytestmark = pytest.mark.django_db
 
@@ -179,7 +179,7 @@ def test_a_page_of_another_stage_is_refused(place: Place, browser_of: SignIn) ->
     digest = generate(place)
     evaluate(place, digest)
     evaluate(place, digest, suite="retention", recovery=None, retention=0.99)
-    request = ask(place, digest, policy="strict")
+    request = ask(place, digest, slot=strict_slot(place))
     old = chosen(place, request, stage=1)
 
     answer = sign(place, browser_of(YUKI), request, **old)

@@ -88,7 +88,7 @@ def test_a_filter_that_cannot_be_used_is_said_at_its_field(naoko: Client) -> Non
 
 def test_pages_follow_each_other_without_a_gap(place: Place, naoko: Client) -> None:
     for number in range(60):
-        create_slot(place.actor(MISAKI), name=f"slot-{number}", title="t", base=BASE, engine="core")
+        create_slot(place.actor(MISAKI), name=f"slot-{number}", title="t", base=BASE, engine="core", policy="standard")
     seen: list[int] = []
     address = "/audit/"
     while True:
@@ -145,7 +145,7 @@ def test_engines_that_do_not_answer_are_findings(naoko: Client) -> None:
 
 
 def test_the_list_leaves_as_csv_and_json_lines(place: Place, naoko: Client) -> None:
-    create_slot(place.actor(MISAKI), name="formulas", title="=1+1", base=BASE, engine="core")
+    create_slot(place.actor(MISAKI), name="formulas", title="=1+1", base=BASE, engine="core", policy="standard")
 
     rows = list(
         csv.DictReader(io.StringIO(_text(naoko, "/audit/export.csv?event=slot:created").removeprefix("\ufeff")))
@@ -163,6 +163,7 @@ def test_cells_are_no_formulas(place: Place, naoko: Client) -> None:
         title="t",
         base=BASE,
         engine="core",
+        policy="standard",
     )
 
     assert "'=cmd()" in _text(naoko, "/audit/export.csv")
@@ -188,7 +189,14 @@ def test_a_slice_of_nothing_is_refused_with_what_to_do(naoko: Client) -> None:
 
 
 def test_markup_in_an_entry_is_text(place: Place, browser_of: SignIn) -> None:
-    create_slot(place.actor(MISAKI), name="marked", title="<script>alert(1)</script>", base=BASE, engine="core")
+    create_slot(
+        place.actor(MISAKI),
+        name="marked",
+        title="<script>alert(1)</script>",
+        base=BASE,
+        engine="core",
+        policy="standard",
+    )
 
     page = browser_of(AKIRA).get("/audit/").text
 

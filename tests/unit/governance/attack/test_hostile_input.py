@@ -285,9 +285,9 @@ def test_a_stated_length_that_is_too_large_is_not_even_asked_for() -> None:
 def test_what_people_write_is_shown_as_text_on_every_page(place: Place, browser_of: SignIn) -> None:
     context = submit(place, title=EVIL[:200], text=EVIL, personal_data_reason=EVIL)
     adapter = evaluated(place, context=context, name=EVIL)
-    request = request_approval(place.actor(HANAKO), adapter=adapter, slot="support", policy="standard", comment=EVIL)
+    request = request_approval(place.actor(HANAKO), adapter=adapter, slot="support", comment=EVIL)
     reject(place.actor(YUKI), request=request, signature=signature(place, request), comment=EVIL)
-    create_slot(place.actor(MISAKI), name="evil", title=EVIL, base=BASE, engine="core")
+    create_slot(place.actor(MISAKI), name="evil", title=EVIL, base=BASE, engine="core", policy="standard")
     hold_context(place.actor(YUKI), context=context, reason=EVIL)
     other = generate(place, context=context, name=EVIL)
     retire(place.actor(MISAKI), adapter=other, reason=EVIL)
@@ -335,9 +335,7 @@ def test_a_forwarded_host_leads_nowhere_else() -> None:
 
 
 def test_of_two_reviewers_at_the_same_moment_one_decides_and_one_is_told(place: Place) -> None:
-    request = request_approval(
-        place.actor(HANAKO), adapter=evaluated(place), slot="support", policy="standard", comment="c"
-    )
+    request = request_approval(place.actor(HANAKO), adapter=evaluated(place), slot="support", comment="c")
     seen, start = signature(place, request), threading.Barrier(2)
     outcomes: list[str] = []
 

@@ -75,7 +75,7 @@ def test_a_slot_is_shown_in_both_languages(browser_of: SignIn, language: str, wo
 
 def test_an_administrator_creates_a_slot(browser_of: SignIn) -> None:
     client = browser_of(MISAKI)
-    given = {"title": "法務", "name": "legal", "base": BASE, "engine": "core"}
+    given = {"title": "法務", "name": "legal", "base": BASE, "engine": "core", "policy": "standard"}
 
     assert client.post("/slots/new/", given).status_code == 302
     assert "法務" in client.get("/slots/").text
@@ -84,7 +84,7 @@ def test_an_administrator_creates_a_slot(browser_of: SignIn) -> None:
 
 
 def test_nobody_else_creates_a_slot(place: Place, browser_of: SignIn) -> None:
-    given = {"title": "法務", "name": "legal", "base": BASE, "engine": "core"}
+    given = {"title": "法務", "name": "legal", "base": BASE, "engine": "core", "policy": "standard"}
 
     assert browser_of(YUKI).post("/slots/new/", given).status_code == 403
     assert denials(place) == [("create_slot", "role_missing")]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters_core.errors import DeniedError, InputError, PersonalDataError, StaleError
+from adapters_core.errors import DeniedError, InputError, PersonalDataError, StaleError, UnknownSubjectError
 from adapters_core.ledger import adapter_queries, outbox_queries, queries, request_queries
 from adapters_core.ledger.queries import EntryFilter
 from adapters_core.ledger.records import Subject
@@ -18,6 +18,7 @@ from governance.policy.demo import POLICIES
 from governance.services.approve import approve
 from governance.services.approve_with_conditions import approve_with_conditions
 from governance.services.comment import comment
+from governance.services.create_slot import create_slot
 from governance.services.deciding import Signature
 from governance.services.delegate import delegate
 from governance.services.end_delegation import end_delegation
@@ -34,11 +35,16 @@ from governance.services.withdraw import withdraw
 from governance.worker.workplace import SYSTEM
 from tests.cast import AKIRA, HANAKO, KENJI, MISAKI, NAOKO, SHIN, TARO, YUKI, Member
 from tests.factories.adapters import evaluate, evaluated, generate, submit
-from tests.factories.installations import Place
+from tests.factories.installations import BASE, Place
 
 
-def ask(place: Place, digest: str, *, policy: str = "standard", member: Member = HANAKO) -> str:
-    return request_approval(place.actor(member), adapter=digest, slot="support", policy=policy, comment="窓口で使う")
+def ask(place: Place, digest: str, *, slot: str = "support", member: Member = HANAKO) -> str:
+    return request_approval(place.actor(member), adapter=digest, slot=slot, comment="窓口で使う")
+
+
+def strict_slot(place: Place) -> str:
+    create_slot(place.actor(MISAKI), name="strictly", title="監査室", base=BASE, engine="core", policy="strict")
+    return "strictly"
 
 
 def row(place: Place, request: str) -> request_queries.RequestRow:
@@ -177,11 +183,36 @@ def test_a_failed_gate_blocks_a_plain_approval_only(place: Place) -> None:
     assert row(place, request).state == "conditionally_approved"
 
 
-def test_two_reviewers_and_a_manager_decide_under_the_strict_policy(place: Place) -> None:
+def test_a_request_is_decided_under_the_policy_of_its_slot(place: Place) -> None:
+    loose = ask(place, evaluated(place))
+    strict = ask(place, _for_the_strict(place), slot=strict_slot(place))
+
+    assert [row(place, one).policy for one in (loose, strict)] == ["standard", "strict"]
+
+
+def test_what_is_enough_for_one_slot_is_not_enough_for_a_stricter_one(place: Place) -> None:
+    slot = strict_slot(place)
+
+    with pytest.raises(DeniedError):
+        ask(place, evaluated(place), slot=slot)
+
+    assert denials(place)[-1][0] == "request"
+
+
+def test_a_slot_of_a_policy_that_nobody_set_is_refused(place: Place) -> None:
+    with pytest.raises(UnknownSubjectError):
+        create_slot(place.actor(MISAKI), name="new", title="t", base=BASE, engine="core", policy="none")
+
+
+def _for_the_strict(place: Place) -> str:
     digest = generate(place)
     evaluate(place, digest)
     evaluate(place, digest, suite="retention", recovery=None, retention=0.99)
-    request = ask(place, digest, policy="strict")
+    return digest
+
+
+def test_two_reviewers_and_a_manager_decide_under_the_strict_policy(place: Place) -> None:
+    request = ask(place, _for_the_strict(place), slot=strict_slot(place))
 
     approve(place.actor(YUKI), request=request, signature=signature(place, request, meaning="checked"))
     with pytest.raises(DeniedError) as again:
@@ -294,7 +325,7 @@ def test_a_second_request_waits_for_the_first(place: Place, request_id: str) -> 
 
 def test_a_request_without_a_word_is_none(place: Place) -> None:
     with pytest.raises(InputError, match="must say why"):
-        request_approval(place.actor(HANAKO), adapter=evaluated(place), slot="support", policy="standard", comment="  ")
+        request_approval(place.actor(HANAKO), adapter=evaluated(place), slot="support", comment="  ")
 
 
 def test_an_approval_shows_in_the_adapters_state(place: Place, request_id: str) -> None:
