@@ -7,7 +7,7 @@ import argparse
 import io
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,44 @@ LANGUAGES = {"ja": "日本語", "en": "English"}
 TALLEST = 1700
 """Pixels of a picture: of a longer page its beginning says what it is like."""
 COLOURS = 64
+Act = Callable[[Page], None]
+"""What somebody does on a page before the picture is taken."""
+
+
+def verify(page: Page) -> None:
+    """From the first entry on."""
+    page.locator("main form input[type=checkbox]").first.check()
+    page.locator("main form .actions button, main form button").first.click()
+    page.wait_for_load_state()
+
+
+def issue(page: Page) -> None:
+    """A token that may infer."""
+    page.locator("#id_name").fill("Helpdesk bot")
+    page.locator("main form input[name=scopes][value=infer]").check()
+    page.locator("main form .actions button").first.click()
+    page.wait_for_load_state()
+
+
+def approve(page: Page) -> None:
+    """As far as the signature."""
+    page.locator("#decision-approve").check()
+    page.locator("#decision .decision-bar button").click()
+    page.wait_for_load_state()
+
+
+def show_printed(page: Page) -> None:
+    """As a printer would see it."""
+    page.emulate_media(media="print")
+
+
+ACTS: Mapping[str, tuple[str, Act]] = {
+    "decide": ("decide-sign", approve),
+    "comparison": ("comparison-print", show_printed),
+    "verify": ("verify-result", verify),
+    "token-new": ("token-issued", issue),
+}
+"""Page -> name of the picture that follows it, and what is done before."""
 
 
 def main(arguments: list[str]) -> None:
@@ -36,7 +74,7 @@ def main(arguments: list[str]) -> None:
         for language in given.languages:
             take(browser, showroom, language, wanted, given.folder / language)
     if not given.only:
-        names = [one.name for one in wanted]
+        names = [name for one in wanted for name in (one.name, *ACTS.get(one.name, ())[:1])]
         (given.folder.parent / f"{given.folder.name}.md").write_text(index(names, given.folder.name), encoding="utf-8")
 
 
@@ -48,13 +86,21 @@ def take(browser: Browser, showroom: Showroom, language: str, sights: list[Sight
             for sight in (one for one in sights if one.member == member):
                 page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
                 page.goto(sight.address)
-                # As tall as the page: what sticks to the window's edge then lies where it belongs.
-                height = page.evaluate("document.documentElement.scrollHeight")
-                page.set_viewport_size({"width": WIDTH, "height": min(int(height), TALLEST)})
-                path = folder / f"{sight.name}.png"
-                path.write_bytes(small(page.screenshot()))
-                sys.stdout.write(f"{path} {path.stat().st_size // 1024} KiB\n")
-                sys.stdout.flush()
+                picture(page, folder / f"{sight.name}.png")
+                if sight.name in ACTS:
+                    name, act = ACTS[sight.name]
+                    act(page)
+                    picture(page, folder / f"{name}.png")
+                    page.emulate_media(media="screen")
+
+
+def picture(page: Page, path: Path) -> None:
+    """What the page shows now, as tall as it is: what sticks to the window's edge then lies where it belongs."""
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": WIDTH, "height": min(int(height), TALLEST)})
+    path.write_bytes(small(page.screenshot()))
+    sys.stdout.write(f"{path} {path.stat().st_size // 1024} KiB\n")
+    sys.stdout.flush()
 
 
 @contextmanager

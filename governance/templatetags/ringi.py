@@ -46,9 +46,9 @@ def moment(value: datetime | str | None) -> SafeString | str:
 
 
 @register.filter
-def share(value: float | None) -> str:
-    """A part of one as a percentage."""
-    return "–" if value is None else f"{localize(round(100 * value, 1))}%"
+def share(value: float | str | None) -> str:
+    """A part of one as a percentage; what was not measured is a dash (a template hands in "" where there is none)."""
+    return f"{localize(round(100 * value, 1))}%" if isinstance(value, int | float) else "–"
 
 
 @register.filter

@@ -68,6 +68,6 @@ def norms(request: HttpRequest, digest: str) -> HttpResponse:
 
 def request_form(found: AdapterDossier, data: object = None) -> RequestForm:
     """The form that asks for an approval."""
-    said = gettext("%(title)s (%(slot)s), decided under the policy %(policy)s")
-    slots = [(one.slot, said % {"title": one.title, "slot": one.slot, "policy": one.policy}) for one in found.slots]
+    said = gettext("%(title)s, policy %(policy)s")
+    slots = [(one.slot, said % {"title": one.title, "policy": one.policy}) for one in found.slots]
     return RequestForm(data, slots=slots)
