@@ -10,8 +10,9 @@ from adapters_core.ledger.transactions import Reader
 from governance.api.entries import EntryOut
 from governance.api.fields import Given, Json, Line, Moment, Name, Reason, Record
 from governance.api.reading import actor_of, read
+from governance.installation import installation
 from governance.policy.actions import Action
-from governance.selectors import policy_reads
+from governance.selectors import people_reads, policy_reads
 from governance.services import references
 from governance.services.forbidding import forbid
 from governance.services.grant_role import grant_role
@@ -45,6 +46,29 @@ class RoleIn(Given):
 
     role: Literal["engineer", "reviewer", "manager", "admin", "auditor"]
     reason: Reason
+
+
+class Held(Record):
+    """A role that a person holds."""
+
+    role: str
+    since: Moment
+    counts_from: Moment | None
+    """From when on it counts for approvals; null where it does already, or never decides."""
+
+
+class Person(Record):
+    """Somebody whom the ledger knows. Mail addresses are no part of it."""
+
+    id: str
+    name: str
+    held: list[Held]
+
+
+class People(Record):
+    """Everybody, by name."""
+
+    rows: list[Person]
 
 
 class PolicyStage(Record):
@@ -104,6 +128,12 @@ def set_next_policy(request: HttpRequest, name: Name, body: PolicyIn) -> Status[
     actor = actor_of(request)
     forbid(actor, Action.SET_POLICY, references.policy(name))
     return Status(201, set_policy(actor, name=name, policy=body.model_dump()))
+
+
+@people.get("", response=People)
+def list_people(request: HttpRequest) -> object:
+    """Everybody with their roles, and from when on these count."""
+    return {"rows": read(request, lambda db: people_reads.everybody(db, installation().ledger.clock()))}
 
 
 @people.post("/{person}/roles", response={201: EntryOut})

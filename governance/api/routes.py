@@ -6,7 +6,18 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, re_path, reverse
 
-from governance.api import adapters, administration, comparison, contexts, entries, jobs, ledger, problems, slots
+from governance.api import (
+    adapters,
+    administration,
+    comparison,
+    contexts,
+    entries,
+    jobs,
+    ledger,
+    oversight,
+    problems,
+    slots,
+)
 from governance.api import requests as approvals
 from governance.api.callers import TokenBearer
 from governance.api.description import SUMMARY, Api
@@ -39,6 +50,10 @@ for _prefix, _router in (
     ("deployments", slots.deployments),
     ("policies", administration.policies),
     ("people", administration.people),
+    ("incidents", oversight.incidents),
+    ("delegations", oversight.delegations),
+    ("tokens", oversight.tokens),
+    ("messages", oversight.messages),
     ("", entries.router),
     ("ledger", ledger.router),
     ("compare", comparison.router),

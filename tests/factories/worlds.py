@@ -9,11 +9,14 @@ from typing import Any
 from django.test import Client
 
 from adapters_core.ledger import jobs
+from adapters_core.ledger.append import append
+from adapters_core.ledger.records import Subject
 from governance.services.approve import approve
 from governance.services.deploy import deploy
 from governance.services.evaluate import evaluate
 from governance.services.issue_token import IssuedToken, issue_token
 from governance.services.request_approval import request_approval
+from governance.worker.workplace import SYSTEM
 from tests.cast import HANAKO, MISAKI, YUKI
 from tests.factories.adapters import finish, generate, submit
 from tests.factories.evaluations import measure
@@ -43,6 +46,8 @@ class World:
     deployment: str
     job: str
     """A person's job, which failed."""
+    incident: str = "i-1"
+    """Open."""
 
     def names(self, template: str) -> dict[str, str]:
         """What stands in this world for the names in an address of the description."""
@@ -52,6 +57,7 @@ class World:
             "requests": self.request,
             "deployments": self.deployment,
             "jobs": self.job,
+            "incidents": self.incident,
         }
         return {
             "identifier": identifier.get(noun, ""),
@@ -59,6 +65,7 @@ class World:
             "name": "support" if noun == "slots" else "standard",
             "person": HANAKO.id,
             "seq": "3",
+            "message": "1",
             "candidates": f"{self.served}...{self.waiting}...none",
             "verb": "approve",
         }
@@ -82,6 +89,9 @@ def populate(place: Place) -> World:
         if leased is None:
             raise LookupError("the job that was just submitted is not there")
         jobs.fail_job(tx, leased, error="the core gave no answer")
+    with place.ledger.write() as tx:
+        about = Subject(kind="incident", id=World.incident)
+        append(tx, "incident:raised", subject=about, actor=SYSTEM, data={"what": "drift", "detail": "Found"})
     return World(
         context=context,
         other=other,

@@ -117,7 +117,7 @@ def test_a_body_that_is_too_large_is_not_read(filled: Filled, program: Caller, o
 @pytest.mark.parametrize("name", ["%00", "a%00b", "%ED%A0%80", "-", "a" * 500, "%E6%97%85", "a%27%3B--", "<b>"])
 def test_an_id_that_is_none_is_refused(program: Caller, one: Operation, name: str) -> None:
     address = "/api/v1/" + one.path.replace("{verb}", "approve")
-    for known in ("{identifier}", "{digest}", "{name}", "{person}", "{seq}", "{candidates}"):
+    for known in ("{identifier}", "{digest}", "{name}", "{person}", "{seq}", "{candidates}", "{message}"):
         address = address.replace(known, name)
 
     answer = program.call(one.method, address, one.body)
@@ -133,7 +133,9 @@ def test_an_id_that_nobody_has_is_not_found(program: Caller, one: Operation) -> 
     address = "/api/v1/" + one.path
     for known in ("{identifier}", "{digest}", "{name}", "{person}"):
         address = address.replace(known, "0" * 36)
-    address = address.replace("{seq}", "9999").replace("{candidates}", f"{'0' * 64}...none")
+    address = (
+        address.replace("{seq}", "9999").replace("{message}", "9999").replace("{candidates}", f"{'0' * 64}...none")
+    )
     query = "?time=2026-11-20T00:00:00Z" if one.path.endswith("/at") else ""
 
     answer = program.call(one.method, address + query)

@@ -1,13 +1,17 @@
 """What programs read of adapters, requests, slots and policies, and comparisons beside the page that shows the same."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 
+from adapters_core.ledger import outbox
 from governance.installation import installation
 from governance.selectors.candidates import parse_keys
 from governance.selectors.comparison_sheets import sheet
 from governance.selectors.comparison_tables import scores
-from tests.cast import YUKI
+from governance.services.delegate import delegate
+from tests.cast import KENJI, YUKI
 from tests.factories.worlds import QUESTIONS, Caller, caller
 from tests.unit.governance.api.conftest import Filled
 
@@ -113,6 +117,45 @@ def test_policies_are_answered_with_their_versions(reader: Caller) -> None:
     assert [stage["needed"] for stage in said["stages"]] == [2, 1]
     assert said["latest"] is True
     assert reader.get("policies/strict?version=2").status_code == 404
+
+
+def test_people_are_answered_with_their_roles_and_without_their_addresses(reader: Caller) -> None:
+    answer = reader.get("people")
+
+    roles = {row["name"]: [one["role"] for one in row["held"]] for row in answer.json()["rows"]}
+    assert roles[YUKI.name] == ["reviewer"]
+    assert "@" not in answer.text
+
+
+def test_the_log_of_deliveries_is_answered(filled: Filled, reader: Caller) -> None:
+    with filled.place.ledger.write() as tx:
+        number = outbox.send(tx, topic="webhook", key="logged", payload={"secret": "words"})
+        (leased,) = outbox.lease_messages(tx, worker="w", topics=("webhook",), limit=100)[-1:]
+        outbox.failed(tx, leased, error="the other side is down")
+
+    answer = reader.get("messages?topic=webhook&state=pending&limit=1")
+
+    (row,) = answer.json()["rows"]
+    assert (row["message"], row["attempts"], row["error"]) == (number, 1, "the other side is down")
+    assert "words" not in answer.text
+    (attempt,) = reader.get(f"messages/{number}/attempts").json()["rows"]
+    assert (attempt["delivered"], attempt["detail"]) == (False, "the other side is down")
+    assert reader.get("messages/9999999/attempts").status_code == 404
+
+
+def test_incidents_delegations_and_tokens_are_answered(filled: Filled, reader: Caller) -> None:
+    until = filled.place.clock.now + timedelta(days=3)
+    lent = delegate(filled.place.actor(YUKI), to=KENJI.id, until=until, reason="Away")
+
+    (delegation,) = reader.get("delegations").json()["rows"]
+    assert (delegation["id"], delegation["deputy"], delegation["over"]) == (lent, KENJI.id, False)
+    listed = reader.get("incidents").json()["rows"]
+    assert [(row["id"], row["overdue"], row["closed"]) for row in listed] == [("i-1", False, None)]
+    assert reader.get("incidents/i-1").json()["raised"]["data"]["detail"] == "Found"
+    assert reader.get("incidents/none").status_code == 404
+    tokens = reader.get("tokens").json()["rows"]
+    assert {"read"} in [set(row["scopes"]) for row in tokens]
+    assert all("secret" not in row for row in tokens)
 
 
 def test_a_comparison_is_that_of_the_page(filled: Filled, reader: Caller) -> None:
