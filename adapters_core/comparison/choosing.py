@@ -10,7 +10,15 @@ from dataclasses import replace
 from adapters_core.comparison.records import METRICS, SUITES, Candidate, Reason, Recommendation, Suite
 from adapters_core.comparison.verdicts import judge
 
-_TELLING = ("not_measured", "other_not_measured", "report_missing", "no_common_questions", "too_few", "not_shown")
+_TELLING = (
+    "not_measured",
+    "other_not_measured",
+    "report_missing",
+    "no_common_questions",
+    "too_few",
+    "same",
+    "undecided",
+)
 _UNMEASURED = frozenset({"not_measured", "other_not_measured", "report_missing"})
 Duels = Mapping[tuple[str, str], Reason]
 
@@ -26,8 +34,8 @@ def choose(candidates: Sequence[Candidate], bare: Candidate | None = None) -> Re
     if not free:
         return Recommendation(take=None, code="all_barred")
     duels = {(a.key, b.key): duel(a, b) for a in free for b in free if a is not b}
-    if apart := tuple(found for found in duels.values() if found.verdict.word == "incomparable"):
-        unmeasured = {found.verdict.reason for found in apart} <= _UNMEASURED
+    if apart := tuple(found for found in duels.values() if _is_apart(found)):
+        unmeasured = {found.verdict.reason for found in apart} <= set(_MISSING)
         return Recommendation(take=None, code="not_measured" if unmeasured else "incomparable", reasons=apart)
     first = _best(free, duels)
     found = Recommendation(
@@ -47,7 +55,7 @@ def duel(mine: Candidate, other: Candidate) -> Reason:
     """What settles a pair: the first metric that shows a difference, else the one that says most on why none does."""
     found = settle(mine, other, SUITES[0])
     for suite in SUITES[1:]:
-        if found.verdict.word != "unchanged":
+        if not found.verdict.tied:
             return found
         next_one = settle(mine, other, suite)
         found = next_one if next_one.verdict.word in {"better", "worse"} else found
@@ -70,6 +78,11 @@ def settle(mine: Candidate, other: Candidate, suite: Suite) -> Reason:
     return next(shown, None) or max(found, key=_telling)
 
 
+def _is_apart(found: Reason) -> bool:
+    """Whether nothing can be said of a pair; where the test leaves it open, neither beats the other."""
+    return found.verdict.word == "incomparable" and not found.verdict.tied
+
+
 def _telling(reason: Reason) -> int:
     code = reason.verdict.reason
     return _TELLING.index(code) if code in _TELLING else -1
@@ -82,10 +95,10 @@ def _harm(mine: Candidate, bare: Candidate) -> Reason | None:
 
 def _held_back(found: Recommendation) -> Recommendation:
     """Nothing is recommended that is not shown to be better than doing nothing."""
-    word = found.against_bare.verdict.word if found.against_bare else "incomparable"
-    if word in {"worse", "unchanged"}:
+    bare = found.against_bare
+    if bare and (bare.verdict.word == "worse" or bare.verdict.tied):
         return replace(found, take=None, code="no_gain")
-    if found.code == "only" and word == "incomparable":
+    if found.code == "only" and (bare is None or _is_apart(bare)):
         return replace(found, take=None, code="not_measured")
     return found
 

@@ -13,6 +13,10 @@ SUITES: tuple[Suite, ...] = ("context", "general")
 """Questions on the contexts, and questions that have nothing to do with them; in the order in which they decide."""
 LOWER_IS_BETTER = frozenset({"nll"})
 """Of the metrics; of all others more is better."""
+MARGINS: Mapping[str, float] = {"nll": 0.1}
+"""A mean difference that makes no difference in practice: nats per token; of all others see SHARE_MARGIN."""
+SHARE_MARGIN = 0.05
+"""As above, of metrics that are shares of one."""
 METRICS = ("contains", "nll", "f1", "exact_match")
 """In the order in which they decide: what a reader sees first, then what tells candidates apart most finely."""
 
@@ -92,14 +96,19 @@ class Verdict:
 
     word: Word
     reason: str
-    """shown, not_shown; or why the two cannot be compared: different_base, not_measured, other_not_measured,
-    report_missing, no_common_questions, too_few."""
+    """shown, same; or why the two cannot be compared: different_base, not_measured, other_not_measured, report_missing,
+    no_common_questions, too_few, undecided."""
     difference: Difference | None = None
     """Mean over the questions asked of both, this candidate minus the other."""
     unit: Literal["document", "question"] | None = None
     """What was resampled."""
     questions: int = 0
     """Asked of both."""
+
+    @property
+    def tied(self) -> bool:
+        """Neither is shown to be better, though enough was asked of both for a test."""
+        return self.reason in {"same", "undecided"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,25 @@
 """Whether one candidate is better than another: paired by question, tested, never guessed.
 
 better, worse   the mean paired difference is not 0: sign-flip permutation p <= 0.05 and an interval without 0
-unchanged       the same questions were asked of both, enough of them for the test to find something, and it did not
-incomparable    everything else, with the reason
+unchanged       neither, and the whole interval lies within what makes no difference in practice (MARGINS)
+incomparable    everything else, with the reason; also where the questions asked leave it open ("undecided")
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from adapters_core.comparison.records import LOWER_IS_BETTER, Answered, Candidate, Question, Score, Suite, Verdict
+from adapters_core.comparison.records import (
+    LOWER_IS_BETTER,
+    MARGINS,
+    SHARE_MARGIN,
+    Answered,
+    Candidate,
+    Question,
+    Score,
+    Suite,
+    Verdict,
+    Word,
+)
 from adapters_core.evaluation.intervals import Difference, bootstrap_interval, paired_difference
 
 LEVEL = 0.05
@@ -27,10 +38,10 @@ def judge(mine: Candidate, other: Candidate, *, suite: Suite, metric: str) -> Ve
         if not values:
             known = (suite, metric) in candidate.stated
             return Verdict(word="incomparable", reason="report_missing" if known else reason)
-    return judge_values(first, second, lower_is_better=metric in LOWER_IS_BETTER)
+    return _judge_values(first, second, metric)
 
 
-def judge_values(mine: Mapping[Question, float], other: Mapping[Question, float], *, lower_is_better: bool) -> Verdict:
+def _judge_values(mine: Mapping[Question, float], other: Mapping[Question, float], metric: str) -> Verdict:
     """Paired values of two candidates, by question."""
     common = sorted(mine.keys() & other.keys())
     if not common:
@@ -40,11 +51,8 @@ def judge_values(mine: Mapping[Question, float], other: Mapping[Question, float]
     difference = paired_difference(first, second, seed=SEED, clusters=clusters)
     if difference is None or len(set(clusters)) < FEWEST:
         return Verdict(word="incomparable", reason="too_few", difference=difference, unit=unit, questions=len(common))
-    if not _shown(difference):
-        return Verdict(word="unchanged", reason="not_shown", difference=difference, unit=unit, questions=len(common))
-    less = difference.interval.value < 0
-    word: Literal["better", "worse"] = "better" if less == lower_is_better else "worse"
-    return Verdict(word=word, reason="shown", difference=difference, unit=unit, questions=len(common))
+    word, reason = _word(difference, metric)
+    return Verdict(word=word, reason=reason, difference=difference, unit=unit, questions=len(common))
 
 
 def score_of(candidate: Candidate, *, suite: Suite, metric: str) -> Score:
@@ -77,6 +85,16 @@ def _units(questions: Sequence[Question]) -> tuple[Unit, list[Question | str]]:
     if len({question.document for question in questions}) >= FEWEST:
         return "document", [question.document for question in questions]
     return "question", list(questions)
+
+
+def _word(difference: Difference, metric: str) -> tuple[Word, str]:
+    if _shown(difference):
+        less = difference.interval.value < 0
+        return "better" if less == (metric in LOWER_IS_BETTER) else "worse", "shown"
+    low, high, margin = difference.interval.low, difference.interval.high, MARGINS.get(metric, SHARE_MARGIN)
+    if low is not None and high is not None and -margin <= low and high <= margin:
+        return "unchanged", "same"
+    return "incomparable", "undecided"
 
 
 def _shown(difference: Difference) -> bool:

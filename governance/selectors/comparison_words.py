@@ -31,7 +31,8 @@ VERDICTS: Mapping[str, Promise] = {
 }
 REASONS: Mapping[str, Promise] = {
     "shown": gettext_lazy("the paired test shows the difference"),
-    "not_shown": gettext_lazy("the same questions show no difference"),
+    "same": gettext_lazy("the same questions show that any difference is too small to matter"),
+    "undecided": gettext_lazy("the questions asked leave it open"),
     "different_base": gettext_lazy("they belong to different base models"),
     "not_measured": gettext_lazy("it was not measured"),
     "other_not_measured": gettext_lazy("the other one was not measured"),

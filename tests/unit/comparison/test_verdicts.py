@@ -27,7 +27,10 @@ def test_nothing_is_unchanged_that_was_not_asked_of_both_often_enough(
     found = judge(candidate("a", answered(first)), candidate("b", answered(second)), suite="context", metric="nll")
     common = sum(a is not None and b is not None for a, b in zip(first, second, strict=False))
 
-    assert (found.word == "incomparable") == (common < FEWEST)
+    assert (found.reason in {"other_not_measured", "not_measured", "no_common_questions", "too_few"}) == (
+        common < FEWEST
+    )
+    assert (found.word == "unchanged") <= (common >= FEWEST)
     assert found.questions in {0, common}
 
 
@@ -59,7 +62,28 @@ def test_the_same_answers_are_unchanged() -> None:
 
     found = judge(candidate("a", answered(values)), candidate("b", answered(values)), suite="context", metric="nll")
 
-    assert (found.word, found.reason, found.questions) == ("unchanged", "not_shown", 7)
+    assert (found.word, found.reason, found.questions) == ("unchanged", "same", 7)
+
+
+def test_what_the_questions_leave_open_is_not_called_unchanged() -> None:
+    mine, other = ([1.0] * 4 + [0.0] * 4, [0.0] * 2 + [1.0] * 2 + [0.0] * 4)
+    a, b = (candidate(key, answered(values, metric="contains")) for key, values in (("a", mine), ("b", other)))
+
+    found = judge(a, b, suite="context", metric="contains")
+
+    assert (found.word, found.reason, found.tied) == ("incomparable", "undecided", True)
+    assert found.difference is not None
+    assert found.difference.interval.value == 0.25
+
+
+@given(st.lists(st.floats(-0.02, 0.02), min_size=FEWEST, max_size=12))
+def test_what_differs_by_next_to_nothing_is_never_left_open(noise: list[float]) -> None:
+    base = [1.0 + place for place in range(len(noise))]
+    moved = [value + more for value, more in zip(base, noise, strict=True)]
+
+    found = judge(candidate("a", answered(base)), candidate("b", answered(moved)), suite="context", metric="nll")
+
+    assert found.word in {"unchanged", "better", "worse"}
 
 
 def test_other_questions_are_not_compared() -> None:
