@@ -10,16 +10,8 @@ from dataclasses import replace
 from adapters_core.comparison.records import METRICS, SUITES, Candidate, Reason, Recommendation, Suite
 from adapters_core.comparison.verdicts import judge
 
-_TELLING = (
-    "not_measured",
-    "other_not_measured",
-    "report_missing",
-    "no_common_questions",
-    "too_few",
-    "same",
-    "undecided",
-)
-_UNMEASURED = frozenset({"not_measured", "other_not_measured", "report_missing"})
+_MISSING = ("not_measured", "other_not_measured", "report_missing")
+_TELLING = (*_MISSING, "no_common_questions", "too_few", "same", "undecided")
 Duels = Mapping[tuple[str, str], Reason]
 
 
