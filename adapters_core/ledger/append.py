@@ -18,6 +18,7 @@ from adapters_core.ledger.transactions import Writer
 
 MAX_BODY_BYTES = 4 * 2**20
 MAX_ID = 255
+_INSERT = insert(entries)
 _NEWEST = select(entries.c.seq, entries.c.leaf_hash, entries.c.body).order_by(entries.c.seq.desc()).limit(1)
 
 
@@ -66,7 +67,7 @@ def append(
     entry = entry_from(body.decode(), leaf.hex())
     index_entry(writer, entry)
     writer.connection.execute(
-        insert(entries),
+        _INSERT,
         {
             "seq": entry.seq,
             "prev_hash": entry.prev_hash,
@@ -108,10 +109,13 @@ def _body(stated: Mapping[str, Any]) -> bytes:
 
 
 def _head(writer: Writer) -> tuple[str, str]:
-    """Hash and time of the entry before; the first call of a transaction also reads the tree before it."""
+    """Hash and time of the entry before; the first call of a transaction also finds the tree before it."""
     if writer.appended:
         last = writer.appended[-1]
         return last.leaf_hash, time_text(last.time)
     row = writer.connection.execute(_NEWEST).first()
-    writer.frontiers.append(stored_frontier(writer, row.seq + 1 if row else 0))
+    if row and writer.known and row.leaf_hash == writer.known.leaf_hash:
+        writer.frontiers.append(writer.known.frontier)
+    else:
+        writer.frontiers.append(stored_frontier(writer, row.seq + 1 if row else 0))
     return (row.leaf_hash, time_text(entry_from(row.body, row.leaf_hash).time)) if row else (GENESIS, "")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 
 from adapters_core.canonical import canonical_bytes, sha256_hex
 from adapters_core.errors import InputError, IntegrityError
@@ -19,6 +19,9 @@ from adapters_core.ledger.transactions import Reader, Writer
 from adapters_core.ledger.tree import frontier_at
 
 _NEWEST_SIZE = select(func.max(checkpoints.c.size))
+_NODES = select(entries.c.seq, entries.c.leaf_hash, entries.c.nodes).where(
+    entries.c.seq.in_(bindparam("seqs", expanding=True))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +44,7 @@ def stored_nodes(reader: Reader, wanted: Iterable[Place]) -> dict[Place, bytes]:
         IntegrityError: a row is missing or does not hold its subtrees.
     """
     asked = tuple(wanted)
-    columns = select(entries.c.seq, entries.c.leaf_hash, entries.c.nodes)
-    rows = reader.connection.execute(columns.where(entries.c.seq.in_({place.seq for place in asked})))
+    rows = reader.connection.execute(_NODES, {"seqs": sorted({place.seq for place in asked})})
     found = {row.seq: (bytes.fromhex(row.leaf_hash), bytes(row.nodes)) for row in rows}
     if missing := sorted({place.seq for place in asked} - set(found)):
         raise IntegrityError(f"the ledger must have the entries {missing}")
@@ -110,15 +112,22 @@ def sign_checkpoint(writer: Writer, key: SigningKey) -> Checkpoint:
     return Checkpoint(size=size, root_hash=root, time=moment, key_id=key.public.key_id, envelope=envelope)
 
 
-def checkpoint_if_due(writer: Writer, key: SigningKey, *, every: int) -> Checkpoint | None:
-    """Sign when an entry of this transaction asks for it, or when ``every`` entries have gathered."""
+def checkpoint_if_due(writer: Writer, key: SigningKey, *, every: int) -> int:
+    """Sign when an entry of this transaction asks for it, or when ``every`` entries have gathered.
+
+    Returns:
+        The number of entries that a checkpoint covers at least; 0 where nothing was appended.
+    """
     if not writer.appended:
-        return None
-    sealed = any(EVENTS[entry.event].sealed for entry in writer.appended)
-    if not sealed:
-        covered = writer.connection.execute(_NEWEST_SIZE).scalar() or 0
-        sealed = writer.appended[-1].seq + 1 - covered >= every
-    return sign_checkpoint(writer, key) if sealed else None
+        return 0
+    size = writer.appended[-1].seq + 1
+    if any(EVENTS[entry.event].sealed for entry in writer.appended):
+        return sign_checkpoint(writer, key).size
+    known = writer.confirmed()
+    if known and size - known.covered < every:  # others may have signed since: then it is due even later
+        return known.covered
+    covered: int = writer.connection.execute(_NEWEST_SIZE).scalar() or 0
+    return covered if size - covered < every else sign_checkpoint(writer, key).size
 
 
 def envelope_digest(envelope: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Delete,
+    Insert,
     Select,
     Table,
     Update,
@@ -41,9 +42,9 @@ def index_entry(writer: Writer, entry: Entry) -> None:
     found_by = project(changes, entry)
     for table, key, before, after in changes.made():
         _store(connection, table, key, before, after)
-    connection.execute(insert(index_entries), entry_row(entry))
+    connection.execute(_insert(index_entries), entry_row(entry))
     if refs := ref_rows(entry, found_by):
-        connection.execute(insert(index_refs), refs)
+        connection.execute(_insert(index_refs), refs)
 
 
 def entry_row(entry: Entry) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def _store(connection: Connection, table: Table, key: Key, before: Row | None, a
     if after is None:
         connection.execute(_delete(table), _named(table, key))
     elif before is None:
-        connection.execute(insert(table), dict(after))
+        connection.execute(_insert(table), dict(after))
     else:
         connection.execute(_update(table), {**_changed(before, after), **_named(table, key)})
 
@@ -85,6 +86,11 @@ def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, A
 @cache
 def _select(table: Table) -> Select[Any]:
     return select(table).where(_is(table))
+
+
+@cache
+def _insert(table: Table) -> Insert:
+    return insert(table)
 
 
 @cache

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from adapters_core.errors import UnknownSubjectError
 from adapters_core.ledger import queries
@@ -13,6 +13,7 @@ from adapters_core.ledger.records import Entry, Subject, parse_time
 from adapters_core.ledger.transactions import Reader
 
 PAGE = 50
+_ROLES_OF = select(index_roles).where(index_roles.c.person == bindparam("holder")).order_by(index_roles.c.role)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +40,8 @@ class SubjectRow:
 
 def roles_of(reader: Reader, person: str) -> tuple[RoleRow, ...]:
     """The roles that a person holds now."""
-    asked = select(index_roles).where(index_roles.c.person == person).order_by(index_roles.c.role)
-    return tuple(
-        RoleRow(person=row.person, role=row.role, since=parse_time(row.time), seq=row.seq)
-        for row in reader.connection.execute(asked)
-    )
+    held = reader.connection.execute(_ROLES_OF, {"holder": person})
+    return tuple(RoleRow(person=row.person, role=row.role, since=parse_time(row.time), seq=row.seq) for row in held)
 
 
 def people_with(reader: Reader, role: str) -> tuple[RoleRow, ...]:

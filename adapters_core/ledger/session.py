@@ -1,8 +1,9 @@
 """Opening a ledger: from a URL to readers and writers."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from sqlalchemy import Engine
 from adapters_core.ledger.checkpoints import checkpoint_if_due
 from adapters_core.ledger.database_errors import translated
 from adapters_core.ledger.signing import SigningKey
-from adapters_core.ledger.transactions import Reader, Writer, engine_for, transaction
+from adapters_core.ledger.transactions import Reader, Tip, Writer, engine_for, transaction
 
 Clock = Callable[[], datetime]
 
@@ -29,6 +30,8 @@ class Ledger:
     clock: Clock
     signer: SigningKey | None
     checkpoint_every: int
+    tips: deque[Tip] = field(default_factory=lambda: deque(maxlen=1), repr=False)
+    """The end of the ledger as this process has last written it: read anew only where others have written since."""
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
@@ -54,10 +57,13 @@ class Ledger:
             StorageError: the disk is full or failing; nothing was written.
         """
         with translated(), transaction(self.engine, writes=True) as connection:
-            writer = Writer(connection=connection, now=self.clock())
+            writer = Writer(connection=connection, now=self.clock(), known=self.tips[-1] if self.tips else None)
             yield writer
-            if self.signer:
-                checkpoint_if_due(writer, self.signer, every=self.checkpoint_every)
+            covered = checkpoint_if_due(writer, self.signer, every=self.checkpoint_every) if self.signer else 0
+        if writer.appended:  # and committed
+            self.tips.append(
+                Tip(leaf_hash=writer.appended[-1].leaf_hash, frontier=writer.frontiers[-1], covered=covered)
+            )
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -34,15 +34,36 @@ class Reader:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tip:
+    """The end of the ledger as a committed transaction of this process left it.
+
+    The hash chain makes it safe to keep: a ledger whose newest leaf hash is this one has the same entries before it, so
+    also the same tree, and at least these checkpoints.
+    """
+
+    leaf_hash: str
+    """Of the last entry."""
+    frontier: Frontier
+    covered: int
+    """Entries that a checkpoint covers, at least."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Writer(Reader):
     """The one writer of the ledger while its block runs."""
 
     now: datetime
     """One time for everything that the transaction writes."""
+    known: Tip | None = None
+    """What this process remembers; others may have written since."""
     appended: list[Entry] = field(default_factory=list)
     """The entries of this transaction so far."""
     frontiers: list[Frontier] = field(default_factory=list)
     """The tree after each of them; the first one before them."""
+
+    def confirmed(self) -> Tip | None:
+        """What is remembered, once the first append has found that it still is the end of the ledger."""
+        return self.known if self.known and self.frontiers and self.frontiers[0] is self.known.frontier else None
 
 
 def engine_for(url: str | Path) -> Engine:
@@ -105,7 +126,9 @@ def _sqlite_connect(connection: Any, _: object) -> None:  # noqa: ANN401  # the 
 
 def _sqlite_begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
+    if connection.info.get(WRITES) is not writes:  # kept by the driver's connection, as its setting is
+        connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
+        connection.info[WRITES] = writes
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 

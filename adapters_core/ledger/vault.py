@@ -27,6 +27,7 @@ CONTEXT = "context"
 """The name of a context's own text."""
 KEY_BYTES = 32
 _NONCE_BYTES = 12
+_INSERT_TEXT = insert(vault_texts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +165,7 @@ def scrub(ledger: Ledger) -> None:
 def _insert_text(writer: Writer, keys: bytes, context: str, name: str, data: bytes) -> None:
     sealed = _seal(AESGCM(keys[KEY_BYTES:]), data, f"{context}/{name}")
     row = {"context": context, "name": name, "sealed": sealed, "created": time_text(writer.now)}
-    writer.connection.execute(insert(vault_texts), row)
+    writer.connection.execute(_INSERT_TEXT, row)
 
 
 def _keys(reader: Reader, master: MasterKey, context: str) -> bytes:

@@ -107,6 +107,7 @@ def _link_contexts(changes: Changes, entry: Entry) -> None:
         row = changes.get(index_contexts, context)
         if row is None or row["state"] == "erased":
             raise IllegalTransitionError(f"adapter:generated needs contexts that are known and not erased: {context}")
+        changes.absent(index_adapter_contexts, context, entry.subject.id)  # the adapter is new
         changes.put(index_adapter_contexts, {"context": context, "adapter": entry.subject.id, "seq": entry.seq})
 
 

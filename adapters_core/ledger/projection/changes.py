@@ -29,6 +29,13 @@ class Changes:
             self.before[place] = self.after[place] = self.load(table, key)
         return self.after[place]
 
+    def absent(self, table: Table, *key: Any) -> None:  # noqa: ANN401  # keys are text or numbers
+        """Take it that there is no row with this key, since another row that would be there with it is not."""
+        place = (table.name, key)
+        if place not in self.after:
+            self.tables[table.name] = table
+            self.before[place] = self.after[place] = None
+
     def put(self, table: Table, row: Row) -> None:
         """Insert a row, or change the columns that it names."""
         key = tuple(row[column.name] for column in table.primary_key.columns)

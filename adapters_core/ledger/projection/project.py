@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from adapters_core.ledger.approval_tables import index_deployments, index_requests
 from adapters_core.ledger.flow import lifecycles
-from adapters_core.ledger.index_tables import index_subjects
+from adapters_core.ledger.index_tables import index_adapters, index_contexts, index_subjects
 from adapters_core.ledger.projection import adapters, contexts, deployments, people, requests
 from adapters_core.ledger.projection.changes import Changes
 from adapters_core.ledger.records import Entry, Subject
@@ -18,6 +18,9 @@ _OF_KIND: Mapping[str, Callable[[Changes, Entry], str]] = {
     "request": requests.project,
     "slot": deployments.project_slot,
 }
+
+_ROW_OF_KIND = {"adapter": index_adapters, "context": index_contexts}
+"""Where a subject has exactly one row more, from its first entry on."""
 
 
 def project(changes: Changes, entry: Entry) -> tuple[Subject, ...]:
@@ -33,6 +36,8 @@ def project(changes: Changes, entry: Entry) -> tuple[Subject, ...]:
         return _named(entry, ())
     kind, subject = entry.subject.kind, entry.subject.id
     before = changes.get(index_subjects, kind, subject)
+    if before is None and kind in _ROW_OF_KIND:
+        changes.absent(_ROW_OF_KIND[kind], subject)
     if special := _OF_KIND.get(kind):
         state = special(changes, entry)
     else:
