@@ -41,17 +41,21 @@ def _deploy(actor: Actor, target: TargetFacts, at: datetime) -> str | None:
         return "not_approved"
     if not target.unchanged:
         return "changed_since"
-    expired = target.approval_expires is not None and at >= target.approval_expires
-    return "approval_expired" if expired else None
+    return _out_of_time(target, at)
 
 
 def _roll_back(actor: Actor, target: TargetFacts, at: datetime) -> str | None:
-    """To what was approved and served before; an approval that ran out meanwhile was one when it served."""
+    """To what served before and whose approval holds still; the bare base needs none."""
     if not target.approved_for_slot:
         return "not_approved"
     if not target.served_before:
         return "never_served"
-    return None if target.unchanged else "changed_since"
+    return _out_of_time(target, at) if target.unchanged else "changed_since"
+
+
+def _out_of_time(target: TargetFacts, at: datetime) -> str | None:
+    expired = target.approval_expires is not None and at >= target.approval_expires
+    return "approval_expired" if expired else None
 
 
 def _break_glass(actor: Actor, target: TargetFacts, at: datetime) -> str | None:

@@ -3,7 +3,7 @@
 The entry says that a deployment was asked for. A worker loads, reads back and records whether it succeeded.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -29,6 +29,12 @@ def approval_for(reader: Reader, adapter: str, slot: str) -> RequestRow | None:
     return found[0] if found else None
 
 
+def approval_end(reader: Reader, approval: RequestRow) -> datetime:
+    """From when an approval holds no more, by the policy under which it was given."""
+    policy = people_queries.policy(reader, approval.policy, approval.policy_version).data
+    return approval.last_time + timedelta(days=policy["expires_days"])
+
+
 def target_facts(reader: Reader, adapter: str, slot: SlotRow) -> TargetFacts:
     """Of the adapter that a slot is to serve.
 
@@ -39,16 +45,12 @@ def target_facts(reader: Reader, adapter: str, slot: SlotRow) -> TargetFacts:
     approval = approval_for(reader, adapter, slot.slot)
     distance = place(known.row.norm_total, adapter_queries.approved_norms(reader, known.row.base)).distance
     served = slot_queries.deployments_of(reader, adapter, limit=1000)
-    expires = None
-    if approval:
-        policy = people_queries.policy(reader, approval.policy, approval.policy_version).data
-        expires = approval.last_time + timedelta(days=policy["expires_days"])
     return TargetFacts(
         generated_by=known.row.actor,
         state=known.row.state,
         same_base=known.row.base == slot.base,
         approved_for_slot=approval is not None,
-        approval_expires=expires,
+        approval_expires=approval_end(reader, approval) if approval else None,
         unchanged=approval is None or approval.bound_digest == facts.bound_now(reader, adapter, approval.policy),
         artifact_present=facts.files_present(known.generated),
         context_erased=any(context.state == "erased" for context in known.contexts),

@@ -209,6 +209,7 @@ def test_no_slot_is_given_what_is_erased_foreign_missing_or_rejected(facts: Slot
         assert facts.seen == facts.current
         assert facts.target.approved_for_slot or action is Action.BREAK_GLASS
         assert not (action is Action.BREAK_GLASS and facts.target.generated_by == "me")
+        assert action is Action.BREAK_GLASS or facts.target.approval_expires in {None, NOW + timedelta(days=1)}
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -138,6 +138,22 @@ def test_rolling_back_puts_back_what_served_before(place: Place) -> None:
     assert entry.data["diff"]["after"]["name"] == "一"
 
 
+def test_one_does_not_roll_back_to_what_is_not_approved_any_more_but_to_the_bare_base(place: Place) -> None:
+    first, second = approved(place, name="一"), approved(place, name="二")
+    serve(place, first)
+    serve(place, second)
+    place.clock.forward(days=91)
+
+    with pytest.raises(DeniedError) as refused:
+        roll_back(place.actor(MISAKI), slot="support", adapter=first, seen=second, reason="誤答が多い")
+    entry = roll_back(place.actor(MISAKI), slot="support", adapter=None, seen=second, reason="誤答が多い")
+    finish(place, entry.subject.id)
+
+    assert refused.value.reason_code == "approval_expired"
+    assert denials(place) == [("roll_back", "approval_expired")]
+    assert slot(place).adapter is None
+
+
 def test_one_does_not_roll_back_to_what_never_served(place: Place) -> None:
     first, second = approved(place, name="一"), approved(place, name="二")
     serve(place, first)
