@@ -28,17 +28,25 @@ START_SECONDS = 120
 class MlflowAlone:
     """A client with its experiment and its registered model."""
 
-    def __init__(self, uri: str, artifacts: Path | None = None) -> None:
-        """Connect; ``artifacts`` is where files go when no server keeps them."""
+    def __init__(self, uri: str, artifacts: Path | None = None, *, registers: bool = True) -> None:
+        """Connect.
+
+        Args:
+            uri: of a server, or ``sqlite:///<file>``.
+            artifacts: where files go when no server keeps them.
+            registers: whether an adapter also becomes a version of the model, with its alias.
+        """
+        self.registers = registers
         self.client = MlflowClient(uri, registry_uri=uri)
         place = artifacts.as_uri() if artifacts else None
         self.experiment = self.client.create_experiment("bench", artifact_location=place)
-        self.client.create_registered_model(MODEL)
+        if registers:
+            self.client.create_registered_model(MODEL)
 
     def log_adapter(self, mark: str, data: Mapping[str, Any], folder: Path | None) -> str:
-        """A run with tags, parameters, metrics and files, and a version with its tag and alias; answers the run's id.
+        """A run with tags, parameters, metrics and files, and its place in the registry; answers the run's id.
 
-        In as few calls as the client allows: run, batch, (files,) end, version, alias.
+        In as few calls as the client allows: run, batch, (files,) end, and version and alias where it registers.
         """
         tags = {f"ringi.{name}": str(data[name]) for name in ("job_key", "base", "generator", "tokenizer", "parent")}
         tags |= {f"library.{name}": version for name, version in data["versions"].items()}
@@ -51,9 +59,11 @@ class MlflowAlone:
         if folder:
             self.client.log_artifacts(run.run_id, str(folder), "adapter")
         self.client.set_terminated(run.run_id, "FINISHED")
-        source = f"{run.artifact_uri}/adapter"
-        version = self.client.create_model_version(MODEL, source, run_id=run.run_id, tags={"ringi.adapter": mark})
-        self.client.set_registered_model_alias(MODEL, "champion", version.version)
+        if self.registers:
+            source = f"{run.artifact_uri}/adapter"
+            marks = {"ringi.adapter": mark}
+            version = self.client.create_model_version(MODEL, source, run.run_id, tags=marks, await_creation_for=0)
+            self.client.set_registered_model_alias(MODEL, "champion", version.version)
         return str(run.run_id)
 
     def log_context(self, mark: str, text: str) -> None:

@@ -1,13 +1,14 @@
 """What does it cost to record an adapter, against logging the same to MLflow alone?
 
-One adapter that the shipped generator made of a real base, its context, and its evaluation. Three peers in the same
+One adapter that the shipped generator made of a real base, its context, and its evaluation. All of them in the same
 run, interleaved, all on SQLite on the same disk, each repetition with another name:
 
 * ledger: one transaction each for context (sealed in the vault), adapter and evaluation, as in the product, each with
   its messages in the outbox, hash chain, tree and search indexes, and committed to the disk;
-* MLflow in this process, its client on SQLite: a run with the same tags, parameters and metrics (norms of every site
-  included), a version of a registered model with its tag and alias, in as few calls as the client allows;
-* the same client over HTTP, to an MLflow server of one worker on this machine.
+* MLflow's run alone, its client in this process on SQLite: the same tags, parameters and metrics (norms of every site
+  included), in as few calls as the client allows;
+* the same with a version of a registered model, its tag and its alias;
+* the latter over HTTP, to an MLflow server of one worker on this machine.
 
 The adapter alone, and with its context and evaluation; each without and with the adapter's three files (in the store by
 digest and synced to the disk; as artifacts of the run).
@@ -72,8 +73,10 @@ def main() -> None:
         folder = write_session(session, scratch / "adapter")
         files = {name: (folder / name).read_bytes() for name in FILES}
         place = opened.enter_context(installed(make_template(scratch / "var")))
+        database = f"sqlite:///{scratch}"
         peers = {
-            "in process": MlflowAlone(f"sqlite:///{scratch}/mlflow.sqlite3", artifacts=scratch / "runs"),
+            "run alone": MlflowAlone(f"{database}/runs.sqlite3", artifacts=scratch / "alone", registers=False),
+            "in process": MlflowAlone(f"{database}/mlflow.sqlite3", artifacts=scratch / "runs"),
             "server": MlflowAlone(opened.enter_context(served(scratch))),
         }
         rows = []
@@ -92,12 +95,14 @@ def main() -> None:
 def row(whole: bool, with_files: bool, seconds: Mapping[str, float]) -> dict[str, Any]:  # noqa: FBT001  # two yes or no
     """A row of the table from the medians of each way."""
     what = "context, adapter and evaluation" if whole else "adapter"
-    own, direct, http = (seconds[name] for name in ("ledger", "in process", "server"))
+    own, alone, direct, http = (seconds[name] for name in ("ledger", "run alone", "in process", "server"))
     return {
         "what": f"{what}, with files" if with_files else what,
         "ledger ms": own * 1e3,
+        "MLflow run alone ms": alone * 1e3,
         "MLflow in process ms": direct * 1e3,
         "MLflow server ms": http * 1e3,
+        "run alone / ledger": alone / own,
         "in process / ledger": direct / own,
         "server / ledger": http / own,
     }
