@@ -1,8 +1,8 @@
 """How long from the click to the verified read-back of a rollback, and what does the gateway add to an answer?
 
-Rollback: the form is sent to the page as a browser does; a worker with all its threads runs beside it; the clock stops
-when the ledger holds that the engine lists the adapter again. Both adapters are resident. A rollback asks the model
-nothing, so a tiny base stands in.
+Rollback: the page is opened and its form is sent as a browser does; a worker with all its threads runs beside it; the
+clock stops when the ledger holds that the engine lists the adapter again. Both adapters are resident. A rollback asks
+the model nothing, so a tiny base stands in.
 
 Gateway: the same question to the engine itself and through the gateway, in turns, over sockets. The engine is the
 generation core over the real base, behind a socket in this process; the slot serves the bare base.
@@ -85,6 +85,7 @@ def _rolled_back(place: Place, pair: list[str]) -> float:
     now = slot_row(place).adapter
     target = pair[0] if now == pair[1] else pair[1]
     client = browser(MISAKI)
+    client.get(f"/slots/{SLOT}/")  # who clicks has the page before them; a process's first request loads all views
     started = time.perf_counter()
     sent = {"adapter": target, "seen": str(now), "reason": "For a measurement"}
     answer = client.post(f"/slots/{SLOT}/rollback/", sent)
