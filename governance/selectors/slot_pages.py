@@ -32,6 +32,8 @@ class SlotView:
     adapter: AdapterRow | None
     approval: RequestRow | None
     """On which the current deployment rests."""
+    expires: datetime | None
+    """Until when it may be used for a deployment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +77,14 @@ class DeploymentView:
 def slot_view(reader: Reader, row: SlotRow) -> SlotView:
     """What a slot serves now."""
     current = slot_queries.deployment(reader, row.current) if row.current else None
+    approval = request_queries.request(reader, current.request) if current and current.request else None
     return SlotView(
         row=row,
         current=current,
         pending=slot_queries.deployment(reader, row.pending) if row.pending else None,
         adapter=adapter_queries.adapter(reader, row.adapter) if row.adapter else None,
-        approval=request_queries.request(reader, current.request) if current and current.request else None,
+        approval=approval,
+        expires=placing.approval_end(reader, approval) if approval else None,
     )
 
 

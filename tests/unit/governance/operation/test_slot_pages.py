@@ -65,6 +65,16 @@ def test_what_there_is_not_is_not_found(browser_of: SignIn, page: str) -> None:
     assert browser_of(MISAKI).get(page).status_code == 404
 
 
+def test_a_slot_says_that_the_approval_behind_it_has_expired(place: Place, browser_of: SignIn) -> None:
+    serve(place, approved(place))
+    client = browser_of(MISAKI)
+    assert "期限切れ" not in client.get("/slots/support/").text
+
+    place.clock.forward(days=91)
+
+    assert "期限切れ" in client.get("/slots/support/").text
+
+
 @pytest.mark.parametrize(("language", "word"), [("ja", "現在の配信"), ("en", "What serves now")])
 def test_a_slot_is_shown_in_both_languages(browser_of: SignIn, language: str, word: str) -> None:
     client = browser_of(YUKI)
