@@ -76,7 +76,7 @@ _SMOLLM2 = GeneratorConfig(
     layers=tuple(range(18, 30)),
     key_size=256,
     value_size=256,
-    rank=128,
+    rank=96,
     chunk_tokens=512,
     value_shift=1,
 )
@@ -111,7 +111,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 config=_SMOLLM2,
                 settings=TrainingSettings(
                     objectives=_contexts_and_questions(
-                        reconstruction=0.15, completion=0.1, unrelated=0.3, distillation=3.0
+                        reconstruction=0.14, completion=0.08, unrelated=0.46, distillation=10.0
                     ),
                     start_tokens=60_000,
                     learning_rate=1e-3,
@@ -133,7 +133,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 config=_SMOLLM2,
                 settings=TrainingSettings(
                     objectives=_contexts_and_questions(
-                        reconstruction=0.15, completion=0.1, unrelated=0.3, distillation=3.0
+                        reconstruction=0.14, completion=0.08, unrelated=0.46, distillation=10.0
                     ),
                     start_tokens=200_000,
                     learning_rate=1e-3,
