@@ -167,7 +167,7 @@ def _batch_greedy(
             input_ids=next_B[:, None],
             attention_mask=mask_BS,
             position_ids=(skip + length_B + step)[:, None],  # padding holds a slot of the cache and no position
-            past_key_values=cache,
+            cache=cache,
             use_cache=True,
         )[0]
         next_B = head_logits(base, hidden_B1D[:, 0]).argmax(-1)

@@ -47,7 +47,7 @@ def encode_prefix(base: BaseModel, ids: Ids) -> SharedPrefix:
     if not ids:
         return SharedPrefix(ids=ids)
     cache = DynamicCache()
-    base.body(input_ids=torch.tensor([ids], device=base.device), past_key_values=cache, use_cache=True)
+    base.body(input_ids=torch.tensor([ids], device=base.device), cache=cache, use_cache=True)
     return SharedPrefix(ids=ids, layers=tuple((layer.keys, layer.values) for layer in cache.layers))
 
 
@@ -71,7 +71,7 @@ def continued(base: BaseModel, sequences: Sequences, prefix: SharedPrefix, cache
     hidden_BTD: Tensor = base.body(
         input_ids=sequences.ids_BT,
         attention_mask=nn.functional.pad(sequences.mask_BT, (len(prefix.ids), 0), value=1),
-        past_key_values=cache,
+        cache=cache,
         use_cache=True,
     )[0]
     return hidden_BTD

@@ -177,7 +177,7 @@ class DecodingBatch:
             input_ids=ids_BT,
             attention_mask=mask_BT,
             position_ids=position_BT,
-            past_key_values=memory.cache,
+            cache=memory.cache,
             use_cache=True,
             logits_to_keep=1,
         ).logits

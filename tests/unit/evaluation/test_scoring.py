@@ -156,7 +156,7 @@ def test_a_prefix_can_serve_many_batches() -> None:
     before = [layer[0].clone() for layer in prefix.layers]
     cache = prefix.cache(4)
     with torch.no_grad():
-        BASE.body(input_ids=torch.ones(4, 2, dtype=torch.long), past_key_values=cache, use_cache=True)
+        BASE.body(input_ids=torch.ones(4, 2, dtype=torch.long), cache=cache, use_cache=True)
 
     assert all(torch.equal(a, b[0]) for a, b in zip(before, prefix.layers, strict=True))
     assert prefix.nbytes == 3 * 2 * 3 * 2 * 8 * 4  # layers, keys and values, tokens, heads, head size, bytes
