@@ -12,11 +12,11 @@ ARGS ?=
 WORKERS ?= 2
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_ARGS)
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt $(PIP_ARGS)
 TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)",$$/\1/p' pyproject.toml)
-# A stamp carries the checksum of pyproject.toml and of this file: what is installed is exactly what they ask for, and
-# asking twice is free.
-KEY := $(shell cat pyproject.toml Makefile | cksum | tr ' ' '-')
+# A stamp carries the checksum of what is asked for and of this file: what is installed is exactly that, and asking twice
+# is free.
+KEY := $(shell cat pyproject.toml constraints.txt Makefile | cksum | tr ' ' '-')
 FOR_RUN := $(VENV)/installed-run-$(KEY)
 FOR_WEB := $(VENV)/installed-web-$(KEY)
 FOR_TEST := $(VENV)/installed-test-$(KEY)
@@ -70,6 +70,14 @@ bench-governance: $(FOR_TEST) fetch-base ## measure the governance half (fills a
 .PHONY: screenshots
 screenshots: $(FOR_TEST) ## take pictures of every page in both languages into docs/screenshots
 	@$(BIN)/python -m tests.screenshots docs/screenshots $(ARGS)
+
+.PHONY: constraints
+constraints: ## take the newest releases that pyproject.toml allows, and write them down (run the tests before you commit)
+	@rm -rf $(VENV)-newest && $(PYTHON) -m venv $(VENV)-newest
+	@$(VENV)-newest/bin/python -m pip install -qq --disable-pip-version-check $(PIP_ARGS) $(TORCH)
+	@$(VENV)-newest/bin/python -m pip install -qq --disable-pip-version-check $(PIP_ARGS) --editable '.[dev,web,postgres,llamacpp,cluster]'
+	@{ sed -n '/^#/p' constraints.txt; $(VENV)-newest/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > constraints.new
+	@mv constraints.new constraints.txt && rm -rf $(VENV)-newest
 
 .PHONY: fetch-base
 fetch-base: $(FOR_RUN) ## fetch the base model (93 MB), check it, convert it once

@@ -83,7 +83,7 @@ def test_the_standing_says_how_much_is_signed_and_verified(filled: Filled, reade
     ("query", "events"),
     [
         ("event=context:submitted", {"context:submitted"}),
-        ("kind=slot", {"slot:created", "denied"}),
+        ("kind=policy", {"policy:set"}),
         (f"actor={MISAKI.id}&event=slot:created", {"slot:created"}),
         ("about=slot:support&event=deployment:succeeded", {"deployment:succeeded"}),
         ("event=no:such", set()),
