@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 import torch
 
 from adapters_core.data.documents import Document
+from adapters_core.data.tokens import text_ids, text_spans
 from adapters_core.pipeline import GenerationCore
 
 KEY = bytes(32)
@@ -68,9 +69,9 @@ def document_of(core: GenerationCore, tokens: int) -> Document:
     tokenizer = core.base.require_tokenizer()
     sentences = (f"Clause {n} of the rule book names depot {n * 37 % 101} and its keeper. " for n in range(10**6))
     text = ""
-    while len(tokenizer(text, add_special_tokens=False)["input_ids"]) < tokens:
+    while len(text_ids(tokenizer, text)) < tokens:
         text += "".join(next(sentences) for _ in range(max(1, tokens // 64)))
-    spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    _, spans = text_spans(tokenizer, text)
     return Document(name="bench", text=text[: spans[tokens - 1][1]])
 
 

@@ -5,13 +5,14 @@ chunks, put together, are its tokenization; their texts, put together, are its t
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Protocol
 
 from adapters_core.data.documents import Document, read_documents
 from adapters_core.data.sentences import sentence_spans
+from adapters_core.data.tokens import Span, Tokenizer, text_spans
 from adapters_core.errors import ConfigError, ContextError, UnsupportedModelError
 
 __all__ = ["Chunk", "Document", "OffsetTokenizer", "chunk_documents", "read_documents", "sentence_spans"]
@@ -26,16 +27,12 @@ _TRIES = 16
 _PARAGRAPH, _SENTENCE, _WORD, _CHARACTER, _INSIDE = range(5)
 
 
-class OffsetTokenizer(Protocol):
+class OffsetTokenizer(Tokenizer, Protocol):
     """The part of a Hugging Face fast tokenizer that chunking needs."""
 
     @property
     def is_fast(self) -> bool:
         """Whether the tokenizer knows where in the text its tokens lie."""
-        ...
-
-    def __call__(self, text: str, **options: Any) -> Mapping[str, Any]:  # noqa: ANN401  # the tokenizer's own options
-        """Tokenize."""
         ...
 
 
@@ -99,23 +96,14 @@ def chunk_documents(
     )
 
 
-def _tokenize(document: Document, tokenizer: OffsetTokenizer) -> tuple[list[int], list[tuple[int, int]]]:
-    # verbose=False: the tokenizer would warn of texts longer than the model's window, which chunking is there for.
-    encoding = tokenizer(
-        document.text,
-        add_special_tokens=False,
-        split_special_tokens=True,  # a document that spells a control token stays text
-        return_offsets_mapping=True,
-        truncation=False,
-        verbose=False,
-    )
-    ids = list(encoding["input_ids"])
+def _tokenize(document: Document, tokenizer: OffsetTokenizer) -> tuple[Sequence[int], Sequence[Span]]:
+    ids, spans = text_spans(tokenizer, document.text)
     if len(ids) < MIN_CHUNK:
         raise ContextError(f"document {document.name!r} must have at least {MIN_CHUNK} tokens, got {len(ids)}")
-    return ids, [(int(start), int(end)) for start, end in encoding["offset_mapping"]]
+    return ids, spans
 
 
-def _chunk(document: Document, ids: list[int], spans: list[tuple[int, int]], chunk_tokens: int) -> list[Chunk]:
+def _chunk(document: Document, ids: Sequence[int], spans: Sequence[Span], chunk_tokens: int) -> list[Chunk]:
     cuts = _plan(_grade_cuts(document.text, spans), chunk_tokens) if len(ids) > chunk_tokens else []
     if cuts is None:
         raise ContextError(
@@ -141,7 +129,7 @@ def _chunk(document: Document, ids: list[int], spans: list[tuple[int, int]], chu
     return chunks
 
 
-def _grade_cuts(text: str, spans: list[tuple[int, int]]) -> list[int]:
+def _grade_cuts(text: str, spans: Sequence[Span]) -> list[int]:
     """For each token, how good a cut just before it is, from ``_PARAGRAPH`` (best) to ``_INSIDE`` (never)."""
     ends = [end for _, end in spans]
     grades = [_INSIDE]

@@ -3,6 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
+from adapters_core.data.tokens import template_ids, text_ids
 from adapters_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -11,11 +12,6 @@ if TYPE_CHECKING:
 _OPEN, _CLOSE = "\ue000", "\ue001"
 """Private-use characters around the number of a message, where its content goes into the template."""
 INSTRUCTION = "Answer with a short phrase."
-
-
-def text_ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> tuple[int, ...]:
-    """Token ids of plain text: nothing added, and a text that spells a control token stays text."""
-    return tuple(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
 
 def question_ids(tokenizer: "PreTrainedTokenizerBase", question: str) -> tuple[int, ...]:
@@ -48,22 +44,17 @@ def chat_ids(tokenizer: "PreTrainedTokenizerBase", messages: list[dict[str, str]
         body = "\n\n".join(message["content"] for message in messages)
         return text_ids(tokenizer, f"{body}\n\nAnswer:")
     if not _spells_control_token(tokenizer, messages):
-        return _template_ids(tokenizer, _rendered(tokenizer, messages))
+        return template_ids(tokenizer, _rendered(tokenizer, messages))
     rendered = _rendered(tokenizer, [{**m, "content": f"{_OPEN}{index}{_CLOSE}"} for index, m in enumerate(messages)])
     ids: list[int] = []
     for place, part in enumerate(re.split(f"{_OPEN}(\\d+){_CLOSE}", rendered)):
         is_content = place % 2 == 1
-        ids += text_ids(tokenizer, messages[int(part)]["content"]) if is_content else _template_ids(tokenizer, part)
+        ids += text_ids(tokenizer, messages[int(part)]["content"]) if is_content else template_ids(tokenizer, part)
     return tuple(ids)
 
 
 def _rendered(tokenizer: "PreTrainedTokenizerBase", messages: list[dict[str, str]]) -> str:
     return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-
-
-def _template_ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> tuple[int, ...]:
-    """Token ids of the template's own text, whose control tokens are meant."""
-    return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def _spells_control_token(tokenizer: "PreTrainedTokenizerBase", messages: list[dict[str, str]]) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from statistics import fmean
 
-from adapters_core.data.prompts import text_ids
+from adapters_core.data.tokens import text_ids
 from adapters_core.errors import InputError
 from adapters_core.evaluation.break_even import CostLine, crossing_point
 from adapters_core.evaluation.cost_samples import METHODS, Sample, measure_document

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from adapters_core.data.batching import Ids
-from adapters_core.data.prompts import text_ids
+from adapters_core.data.tokens import text_ids
 from adapters_core.errors import ConfigError, ContextError, IntegrityError, NumericalError
 from adapters_core.evaluation.methods import Adapted
 from adapters_core.evaluation.question_files import SuiteDocument

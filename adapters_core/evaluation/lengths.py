@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from adapters_core.data.documents import Document
+from adapters_core.data.tokens import text_ids, text_spans
 from adapters_core.errors import InputError
 from adapters_core.evaluation.intervals import Interval, bootstrap_interval
 from adapters_core.evaluation.methods import Adapted, AdapterSource
@@ -136,10 +137,7 @@ class _Placer:
 
     def _window(self, text: str, answer: tuple[int, int], rng: random.Random) -> str | None:
         """So much of the text with the answer in it; None: the text or the length is too short for that."""
-        encoding = self.core.base.require_tokenizer()(
-            text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
-        )
-        spans: list[tuple[int, int]] = encoding["offset_mapping"]
+        _, spans = text_spans(self.core.base.require_tokenizer(), text)
         inside = [index for index, (start, end) in enumerate(spans) if end > answer[0] and start < answer[1]]
         first, last = max(0, inside[-1] - self.length + 1), min(inside[0], len(spans) - self.length)
         if first > last:
@@ -149,7 +147,7 @@ class _Placer:
 
 
 def _count(core: AdapterSource, text: str) -> int:
-    return len(core.base.require_tokenizer()(text, add_special_tokens=False, verbose=False)["input_ids"])
+    return len(text_ids(core.base.require_tokenizer(), text))
 
 
 def _point(core: AdapterSource, placed: Sequence[_Placed], seed: int) -> LengthPoint:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from adapters_core.data.batching import Ids
-from adapters_core.data.prompts import text_ids
+from adapters_core.data.tokens import text_ids
 from adapters_core.errors import InputError, NumericalError
 from adapters_core.evaluation.methods import Adapted
 from adapters_core.evaluation.suites import UNRELATED

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from adapters_core.data.batching import Ids
 from adapters_core.data.documents import Document
-from adapters_core.data.prompts import text_ids
+from adapters_core.data.tokens import text_ids, text_spans
 from adapters_core.errors import InputError
 from adapters_core.evaluation.intervals import Interval, bootstrap_interval
 from adapters_core.evaluation.methods import AdapterSource
@@ -151,14 +151,7 @@ def ids_nll(base: BaseModel, ids: Ids, *, adapters: Pairs | None = None) -> floa
 
 def _split(base: BaseModel, document: Document, context_tokens: int, target_tokens: int) -> _Split | None:
     tokenizer = base.require_tokenizer()
-    encoding = tokenizer(
-        document.text,
-        add_special_tokens=False,
-        split_special_tokens=True,
-        return_offsets_mapping=True,
-        verbose=False,
-    )
-    spans = encoding["offset_mapping"]
+    _, spans = text_spans(tokenizer, document.text)
     if len(spans) < MIN_TOKENS:
         return None
     cut = min(context_tokens, int(len(spans) * _CONTEXT_SHARE))

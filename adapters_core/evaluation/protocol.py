@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Protocol, TypeVar
 
 from adapters_core.data.documents import Document
+from adapters_core.data.tokens import text_ids
 from adapters_core.errors import InputError, IntegrityError
 from adapters_core.evaluation.lengths import LengthPoint, measure_lengths
 from adapters_core.evaluation.methods import Generated
@@ -262,7 +263,7 @@ def _suite(core: ProtocolCore[S], name: str, settings: ProtocolSettings) -> Suit
     return load_suite(
         f"{name}:{settings.squad if name == 'squad' else settings.conflicts}",
         max_context_tokens=MOST_CONTEXT_TOKENS,
-        count_tokens=lambda text: len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]),
+        count_tokens=lambda text: len(text_ids(tokenizer, text)),
     )
 
 

@@ -4,7 +4,8 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from adapters_core.data.prompts import chat_ids, text_ids
+from adapters_core.data.prompts import chat_ids
+from adapters_core.data.tokens import text_ids
 from adapters_core.errors import InputError, RingiError
 from adapters_core.evaluation.scoring import end_tokens
 from adapters_core.modeling.base_model import BaseModel

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from adapters_core.data.batching import Ids, TrainingRow
-from adapters_core.data.prompts import answer_ids, prompted_ids, question_ids, text_ids
+from adapters_core.data.prompts import answer_ids, prompted_ids, question_ids
+from adapters_core.data.tokens import text_ids
 from adapters_core.errors import InputError
 from adapters_core.training.settings import OBJECTIVES, TrainingSettings
 

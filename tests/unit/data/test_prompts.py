@@ -4,7 +4,8 @@ import pytest
 
 from adapters_core.data.chunking import chunk_documents
 from adapters_core.data.documents import Document
-from adapters_core.data.prompts import answer_ids, chat_ids, prompted_ids, question_ids, text_ids
+from adapters_core.data.prompts import answer_ids, chat_ids, prompted_ids, question_ids
+from adapters_core.data.tokens import text_ids
 from adapters_core.errors import InputError
 from tests.tiny_model import byte_tokenizer
 

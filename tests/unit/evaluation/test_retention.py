@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from adapters_core.data.prompts import text_ids
+from adapters_core.data.tokens import text_ids
 from adapters_core.errors import InputError, NumericalError
 from adapters_core.evaluation.finetuning import FineTuning, FullyTuned
 from adapters_core.evaluation.methods import Adapted, AdapterCache, GeneratedAdapter, InPrompt, NoContext

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from adapters_core.data.prompts import chat_ids, text_ids
+from adapters_core.data.prompts import chat_ids
+from adapters_core.data.tokens import text_ids
 from adapters_core.modeling.lora import applied
 from adapters_core.service import sampling
 from tests.tiny_service import BASE, FERRY, TEA, TinyService, events, serving
