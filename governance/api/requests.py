@@ -14,7 +14,7 @@ from governance.api.fields import TEXT, Before, Given, Limit, Moment, Name, Reco
 from governance.api.reading import actor_of, page, read
 from governance.policy.actions import Action
 from governance.selectors.sheets import decision_sheet
-from governance.services import references
+from governance.services import placing, references
 from governance.services.deciding import Signature, decide
 from governance.services.forbidding import forbid
 
@@ -82,6 +82,8 @@ class Request(Record):
     actor_name: str
     last_seq: int
     last_time: Moment
+    approved_until: Moment | None
+    """From when the approval holds no more; null where there is none."""
 
 
 class Signed(Record):
@@ -138,10 +140,11 @@ def list_requests(
     """Requests that meet every condition that is given."""
     wanted = RequestFilter(states=(state,) if state else (), adapter=adapter, slot=slot, actor=actor)
 
-    def look(db: Reader) -> tuple[RequestRow, ...]:
-        return request_queries.find_requests(db, wanted, before=before, limit=limit + 1)
+    def look(db: Reader) -> tuple[dict[str, Any], ...]:
+        found = request_queries.find_requests(db, wanted, before=before, limit=limit + 1)
+        return tuple(_said(db, row) for row in found)
 
-    return page(read(request, look), limit, lambda row: row.seq)
+    return page(read(request, look), limit, lambda row: row["seq"])
 
 
 @router.get("/{identifier}", response=RequestDetail)
@@ -150,7 +153,7 @@ def read_request(request: HttpRequest, identifier: Name) -> object:
 
     def look(db: Reader) -> dict[str, Any]:
         row = request_queries.request(db, identifier)
-        return {**vars(row), "signed": decision_sheet(db, identifier).signed}
+        return {**_said(db, row), "signed": decision_sheet(db, identifier).signed}
 
     return read(request, look)
 
@@ -163,3 +166,7 @@ def decide_on_request(request: HttpRequest, identifier: Name, verb: Verb, body: 
     signature = Signature(meaning=body.meaning, stage=body.stage, bound_digest=body.bound_digest)
     said = {name: getattr(body, name).strip() or None for name in ("comment", "conditions", "required")}
     return Status(201, decide(actor, action, identifier, signature, said))
+
+
+def _said(db: Reader, row: RequestRow) -> dict[str, Any]:
+    return {**vars(row), "approved_until": placing.approved_until(db, row)}

@@ -12,6 +12,7 @@ from adapters_core.ledger.context_queries import ContextFilter, ContextRow
 from adapters_core.ledger.job_queries import Job
 from adapters_core.ledger.queries import EntryFilter
 from adapters_core.ledger.records import Entry
+from adapters_core.ledger.request_queries import RequestFilter, RequestRow, find_requests
 from adapters_core.ledger.transactions import Reader
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
@@ -25,7 +26,7 @@ from governance.selectors.histories import Event
 from governance.selectors.histories import told as in_words
 from governance.selectors.offers import Offer, offers
 from governance.selectors.request_pages import EvaluationView, evaluation_views
-from governance.services import facts, references
+from governance.services import facts, placing, references
 
 HISTORY = 100
 _ACTIONS = (Action.EVALUATE, Action.EXTEND, Action.ERASE, Action.REQUEST, Action.RETIRE)
@@ -48,6 +49,15 @@ class PolicyView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ApprovalView:
+    """For which slot the adapter is approved, and until when that may be used."""
+
+    row: RequestRow
+    until: datetime
+    expired: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class MlflowRun:
     """Where MLflow shows the adapter."""
 
@@ -67,6 +77,8 @@ class AdapterDossier:
     told: Told | None
     chunks: tuple[ChunkView, ...]
     policies: tuple[PolicyView, ...]
+    approvals: tuple[ApprovalView, ...]
+    """One a slot: the latest."""
     norms: NormReport
     run: MlflowRun | None
     """None until a worker has told MLflow of it."""
@@ -101,7 +113,8 @@ class AdapterDossier:
         steps = {"generated": "evaluate", "requested": "review", "in_review": "review", "deployed": "serving"}
         steps |= {"approved": "deploy", "conditionally_approved": "deploy", "retired": "ended", "sent_back": "improve"}
         steps |= {"superseded": "deploy", "rolled_back": "deploy"}
-        return steps.get(self.row.state, "request")
+        step = steps.get(self.row.state, "request")
+        return "renew" if step == "deploy" and all(one.expired for one in self.approvals) else step
 
 
 def dossier(reader: Reader, actor: Actor, digest: str, *, now: datetime) -> AdapterDossier:
@@ -123,6 +136,7 @@ def dossier(reader: Reader, actor: Actor, digest: str, *, now: datetime) -> Adap
         told=told,
         chunks=chunk_views(reader, known, told),
         policies=_policies(reader, known),
+        approvals=_approvals(reader, digest, now),
         norms=norm_report(reader, row, known.generated),
         run=_run(reader, digest),
         parent=adapter_queries.adapter(reader, row.parent) if row.parent else None,
@@ -180,6 +194,15 @@ def _policies(reader: Reader, known: facts.Dossier) -> tuple[PolicyView, ...]:
         )
         for policy in people_queries.policies(reader)
     )
+
+
+def _approvals(reader: Reader, digest: str, now: datetime) -> tuple[ApprovalView, ...]:
+    latest: dict[str, ApprovalView] = {}
+    for row in find_requests(reader, RequestFilter(adapter=digest, states=placing.APPROVED)):
+        until = placing.approved_until(reader, row)
+        if until and row.slot not in latest:
+            latest[row.slot] = ApprovalView(row=row, until=until, expired=until <= now)
+    return tuple(latest.values())
 
 
 def _siblings(reader: Reader, known: facts.Dossier) -> tuple[AdapterRow, ...]:

@@ -16,6 +16,7 @@ from adapters_core.ledger.transactions import Reader
 from governance.policy.gates import GateResult
 from governance.selectors.person_names import names_of
 from governance.selectors.timelines import Happening, happenings
+from governance.services import placing
 from governance.services.deciding import Case, read_case
 
 
@@ -67,6 +68,9 @@ class RequestView:
     row: RequestRow
     comment: str
     expires: datetime
+    """By when it must be decided."""
+    approved_until: datetime | None
+    """Until when the approval may be used; None where there is none."""
     adapter: AdapterRow
     contexts: tuple[ContextRow, ...]
     slot: SlotRow
@@ -94,6 +98,7 @@ def request_view(reader: Reader, identifier: str, at: datetime) -> RequestView:
         row=case.row,
         comment=case.opened.data["comment"],
         expires=case.facts.expires,
+        approved_until=placing.approved_until(reader, case.row),
         adapter=adapter_queries.adapter(reader, case.row.adapter),
         contexts=tuple(context_queries.context(reader, one) for one in ids),
         slot=slot_queries.slot(reader, case.row.slot),

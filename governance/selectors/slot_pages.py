@@ -84,7 +84,7 @@ def slot_view(reader: Reader, row: SlotRow) -> SlotView:
         pending=slot_queries.deployment(reader, row.pending) if row.pending else None,
         adapter=adapter_queries.adapter(reader, row.adapter) if row.adapter else None,
         approval=approval,
-        expires=placing.approval_end(reader, approval) if approval else None,
+        expires=placing.approved_until(reader, approval),
     )
 
 

@@ -29,10 +29,12 @@ def approval_for(reader: Reader, adapter: str, slot: str) -> RequestRow | None:
     return found[0] if found else None
 
 
-def approval_end(reader: Reader, approval: RequestRow) -> datetime:
-    """From when an approval holds no more, by the policy under which it was given."""
-    policy = people_queries.policy(reader, approval.policy, approval.policy_version).data
-    return approval.last_time + timedelta(days=policy["expires_days"])
+def approved_until(reader: Reader, request: RequestRow | None) -> datetime | None:
+    """From when an approval holds no more, by the policy under which it was given; None for what is not approved."""
+    if request is None or request.state not in APPROVED:
+        return None
+    policy = people_queries.policy(reader, request.policy, request.policy_version).data
+    return request.last_time + timedelta(days=policy["expires_days"])
 
 
 def target_facts(reader: Reader, adapter: str, slot: SlotRow) -> TargetFacts:
@@ -50,7 +52,7 @@ def target_facts(reader: Reader, adapter: str, slot: SlotRow) -> TargetFacts:
         state=known.row.state,
         same_base=known.row.base == slot.base,
         approved_for_slot=approval is not None,
-        approval_expires=approval_end(reader, approval) if approval else None,
+        approval_expires=approved_until(reader, approval),
         unchanged=approval is None or approval.bound_digest == facts.bound_now(reader, adapter, approval.policy),
         artifact_present=facts.files_present(known.generated),
         context_erased=any(context.state == "erased" for context in known.contexts),

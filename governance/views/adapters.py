@@ -55,7 +55,9 @@ def show(request: HttpRequest, digest: str) -> HttpResponse:
     if request.headers.get("HX-Request") and not found.jobs:
         # The page asked because a job was under way: what it left is to be seen all over the page.
         return HttpResponse(headers={"HX-Refresh": "true"})
-    return render(request, "governance/adapter_page.html", {"dossier": found, "form": request_form(found)})
+    return render(
+        request, "governance/adapter_page.html", {"dossier": found, "at": sight.at, "form": request_form(found)}
+    )
 
 
 @require_safe

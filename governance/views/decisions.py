@@ -130,6 +130,7 @@ def _choose(
     ]
     context = {
         "actor": sight.actor,
+        "at": sight.at,
         "view": view,
         "points": points,
         "choices": choices,

@@ -21,7 +21,7 @@ from governance.policy.rules import can
 from governance.selectors.decision_choices import standpoints
 from governance.selectors.request_pages import request_view
 from governance.selectors.sheets import decision_sheet
-from governance.services import references
+from governance.services import placing, references
 from governance.services.comment import comment
 from governance.services.withdraw import withdraw
 from governance.views import once, refusals
@@ -54,7 +54,8 @@ def listed(request: HttpRequest) -> HttpResponse:
         rows = request_queries.find_requests(sight.reader, wanted, before=place_in(request), limit=PAGE + 1)
         context = {
             "actor": sight.actor,
-            "rows": rows[:PAGE],
+            "at": sight.at,
+            "rows": [(row, placing.approved_until(sight.reader, row)) for row in rows[:PAGE]],
             "next": rows[PAGE - 1].seq if len(rows) > PAGE else None,
             "count": request_queries.count_requests(sight.reader, wanted),
             "slots": slot_queries.slots(sight.reader),
@@ -143,6 +144,7 @@ def _page(request: HttpRequest, identifier: str, *, status: int = 200, **more: A
         }
         context = {
             "actor": sight.actor,
+            "at": sight.at,
             "view": view,
             "points": points,
             "decidable": any(point.any for point in points),

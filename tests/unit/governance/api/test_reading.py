@@ -1,6 +1,6 @@
 """What programs read of adapters, requests, slots and policies, and comparisons beside the page that shows the same."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.test import Client
@@ -16,6 +16,7 @@ from tests.factories.worlds import QUESTIONS, Caller, caller
 from tests.unit.governance.api.conftest import Filled
 
 pytestmark = pytest.mark.django_db
+QUARTER = timedelta(days=90)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,9 @@ def test_a_request_is_answered_with_its_signatures(filled: Filled, reader: Calle
 
     assert said["state"] == "approved"
     assert [(one["name"], one["meaning"], one["holds"]) for one in said["signed"]] == [(YUKI.name, "approved", True)]
+    assert datetime.fromisoformat(said["approved_until"]) - datetime.fromisoformat(said["last_time"]) == QUARTER
     assert reader.get(f"requests/{filled.world.request}").json()["signed"] == []
+    assert reader.get(f"requests/{filled.world.request}").json()["approved_until"] is None
     assert [row["request"] for row in reader.get("requests?state=requested").json()["rows"]] == [filled.world.request]
 
 

@@ -8,13 +8,14 @@ from django.conf import settings
 from django.core.cache import cache
 from django.test import Client
 
+from governance.services.approve import approve
 from governance.services.comment import comment
 from governance.services.delegate import delegate
 from tests.cast import AKIRA, HANAKO, KENJI, MISAKI, NAOKO, PASSWORD, SHIN, TARO, YUKI, Member
 from tests.factories.adapters import evaluate, evaluated, generate
 from tests.factories.installations import Place
 from tests.unit.governance.conftest import SignIn
-from tests.unit.governance.services.test_approving import ask, denials, row, strict_slot
+from tests.unit.governance.services.test_approving import ask, denials, row, signature, strict_slot
 
 pytestmark = pytest.mark.django_db
 
@@ -310,6 +311,22 @@ def test_a_delegation_is_granted_and_ended_on_its_page(browser_of: SignIn) -> No
     assert browser_of(KENJI).post(f"/delegations/{identifier}/end/").status_code == 403
     assert client.post(f"/delegations/{identifier}/end/").status_code == 302
     assert "出張" not in client.get("/delegations/").text
+
+
+def test_an_approval_that_has_expired_is_shown_as_such_wherever_it_stands(
+    place: Place, request_id: str, browser_of: SignIn
+) -> None:
+    digest = row(place, request_id).adapter
+    approve(place.actor(YUKI), request=request_id, signature=signature(place, request_id))
+    client = browser_of(HANAKO)
+    pages = ("/requests/", f"/requests/{request_id}/", f"/adapters/{digest}/")
+    assert {page: client.get(page).text.count("期限切れ</span>") for page in pages} == dict.fromkeys(pages, 0)
+    assert "承認されました" in client.get(f"/adapters/{digest}/").text
+
+    place.clock.forward(days=91)
+
+    assert {page: client.get(page).text.count("期限切れ</span>") for page in pages} == dict.fromkeys(pages, 1)
+    assert "有効な承認がありません" in client.get(f"/adapters/{digest}/").text
 
 
 @pytest.mark.usefixtures("request_id")
