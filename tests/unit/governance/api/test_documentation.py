@@ -10,6 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import resolve
 
 from governance.api.routes import TAKES
+from governance.policy.actions import SCOPES_FOR, Action
 from governance.policy.reasons import REASONS
 from governance.services.submit_context import MAX_BYTES
 from tests.factories.worlds import Caller, World, caller
@@ -62,6 +63,14 @@ def test_the_table_names_every_operation_with_its_scopes() -> None:
     stated = [(method, path, SCOPES.get(scopes, {scopes.strip("`")})) for method, path, scopes in rows]
 
     assert stated == [(one.method, one.path, one.scopes) for one in OPERATIONS]
+
+
+def test_the_table_of_acts_names_every_act_and_where_a_token_performs_it() -> None:
+    rows = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \| [^|]* \| (.*) \|$", TEXT, re.MULTILINE)
+    acts = {Action(name.strip("`")): where for names, where in rows for name in names.split(", ")}
+
+    assert set(acts) == set(Action)
+    assert {act for act, where in acts.items() if "`" in where} == set(SCOPES_FOR)
 
 
 def test_the_limits_are_those_of_the_addresses() -> None:
