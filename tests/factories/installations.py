@@ -63,14 +63,15 @@ class Place:
 
 
 @contextmanager
-def installed(folder: Path) -> Iterator[Place]:
-    """Make the installation in a folder the one of this process, for a while."""
+def installed(folder: Path, url: str | None = None) -> Iterator[Place]:
+    """Make the installation in a folder the one of this process, for a while; its ledger there, or at a URL."""
     clock = Clock()
     place = Installation()
     place.__dict__["signing_key"] = load_key(folder / "keys" / "ledger.key")
     place.__dict__["master_key"] = load_master_key(folder / "keys" / "vault.key")
-    url = f"sqlite:///{folder / 'ledger.sqlite3'}"
-    place.__dict__["ledger"] = open_ledger(url, signer=place.signing_key, clock=clock)
+    place.__dict__["ledger"] = open_ledger(
+        url or f"sqlite:///{folder / 'ledger.sqlite3'}", signer=place.signing_key, clock=clock
+    )
     config: Any = apps.get_app_config(NAME)
     before = config.installation
     config.installation = place
@@ -82,12 +83,12 @@ def installed(folder: Path) -> Iterator[Place]:
         place.ledger.close()
 
 
-def make_template(folder: Path) -> Path:
+def make_template(folder: Path, url: str | None = None) -> Path:
     """A founded installation to copy: the cast with its roles, the standard policies, the slot ``support``."""
     (folder / "keys").mkdir(parents=True)
     create_key(folder / "keys" / "ledger.key")
     create_master_key(folder / "keys" / "vault.key")
-    with installed(folder) as place:
+    with installed(folder, url) as place:
         migrate(place.ledger)
         place.clock.now = START - timedelta(days=30)
         found([Founder(id=one.id, name=one.name, roles=one.roles) for one in CAST], POLICIES)
