@@ -17,6 +17,8 @@ from governance.worker.working import work_once
 from governance.worker.workplace import Workplace
 
 URGENT_SECONDS = 0.1
+DEPLOYMENTS_AT_ONCE = 4
+"""Of different slots: an engine that does not answer holds up those of its own slots only."""
 PAUSE_SECONDS = 0.5
 RECONCILE_SECONDS = 15.0
 _TROUBLE_SECONDS = 2.0
@@ -33,8 +35,9 @@ class Worker:
         self._at = at
         self._stop = threading.Event()
         self._reconcile_seconds = reconcile_seconds
+        urgent = self._messages(delivering.URGENT, limit=1)
         loops: Sequence[tuple[str, Turn, float]] = (
-            ("deployments", self._messages(delivering.URGENT), URGENT_SECONDS),
+            *((f"deployments {number}", urgent, URGENT_SECONDS) for number in range(1, DEPLOYMENTS_AT_ONCE + 1)),
             ("jobs", lambda: work_once(at), PAUSE_SECONDS),
             ("messages", self._messages(delivering.OTHERS), PAUSE_SECONDS),
             ("mlflow", self._messages(projection.TOPICS), PAUSE_SECONDS),
@@ -78,7 +81,7 @@ class Worker:
             if not busy:
                 self._stop.wait(pause)
 
-    def _messages(self, topics: tuple[str, ...]) -> Turn:
+    def _messages(self, topics: tuple[str, ...], *, limit: int = delivering.AT_ONCE) -> Turn:
         """Looks without a lock first: nothing waits most of the time."""
 
         def turn() -> bool:
@@ -86,7 +89,7 @@ class Worker:
                 waiting = outbox_queries.pending_counts(db)
             if not any(waiting.get(topic) for topic in topics):
                 return False
-            return delivering.deliver_some(self._at, topics) > 0
+            return delivering.deliver_some(self._at, topics, limit=limit) > 0
 
         return turn
 

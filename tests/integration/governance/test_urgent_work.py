@@ -11,6 +11,8 @@ import pytest
 
 from adapters_core.ledger import outbox_queries
 from adapters_core.service.client import CoreClient
+from governance.engines.registry import Engines
+from governance.services.create_slot import create_slot
 from governance.services.deploy import deploy
 from governance.services.generate import generate
 from governance.services.roll_back import roll_back
@@ -70,7 +72,7 @@ def served(place: Place, at: Workplace) -> tuple[str, str]:
     return first, second
 
 
-def wait_until_served(place: Place, digest: str) -> None:
+def wait_until_served(place: Place, digest: str | None) -> None:
     for _ in range(int(LONG / 0.05)):
         if slot_row(place).adapter == digest:
             return
@@ -100,6 +102,30 @@ def test_a_rollback_waits_neither_for_a_silent_mlflow_nor_for_a_silent_core(
             tracking.close()
             generating.close()
             worker.stop()
+
+
+def test_a_rollback_does_not_wait_for_the_silent_engine_of_another_slot(
+    place: Place, at: Workplace, core: RunningCore
+) -> None:
+    first, second = served(place, at)
+    with mute() as engine:
+        engines = Engines({"core": f"vllm+{core.url}", "silent": f"vllm+{engine.url}"}, {"core": core.token})
+        create_slot(
+            place.actor(MISAKI), name="far", title="Far", base=core.core.base.digest, engine="silent", policy="lenient"
+        )
+        far = approved(place, at, slot="far")
+        worker = Worker(replace(at, engines=engines), reconcile_seconds=LONG)
+        worker.start()
+        try:
+            deploy(place.actor(MISAKI), slot="far", adapter=far, seen=None, reason="Go")
+            assert engine.called.wait(LONG)
+            roll_back(place.actor(MISAKI), slot=SLOT, adapter=first, seen=second, reason="Back")
+            wait_until_served(place, first)
+            assert slot_row(place, "far").pending, "the other deployment is still under way"
+        finally:
+            engine.close()
+            worker.stop()
+            engines.close()
 
 
 def test_a_worker_makes_mlflow_ready_before_it_takes_anything(place: Place, at: Workplace) -> None:
