@@ -25,13 +25,26 @@ def normalised(generator: Generator, states_BNKV: Float[Tensor, "b n k v"]) -> F
 
 
 @contextmanager
-def folded(base: BaseModel, generator: Generator, matrix_BNKV: Float[Tensor, "b n k v"]) -> Iterator[None]:
-    """Run the base with row b adapted by the normalised state of row b; gradients flow to M and the generator."""
+def folded(
+    base: BaseModel,
+    generator: Generator,
+    matrix_BNKV: Float[Tensor, "b n k v"],
+    *,
+    gain_N: Float[Tensor, " n"] | None = None,
+) -> Iterator[None]:
+    """Run the base with row b adapted by the normalised state of row b; gradients flow to M, generator and gains.
+
+    Args:
+        base: the frozen base.
+        generator: of this base.
+        matrix_BNKV: M of every row and site.
+        gain_N: factor on every site's delta; None: 1.
+    """
     hooks = {
         base.module(generator.sites[index].path): _FoldedHook(
             generator.input_nKI[target][row],
             matrix_BNKV[:, index],
-            generator.output_nOV[target][row],
+            generator.output_nOV[target][row] * (1.0 if gain_N is None else gain_N[index]),
             generator.config.scale,
         )
         for target, members in generator.groups.items()

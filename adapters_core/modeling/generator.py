@@ -95,6 +95,13 @@ class Generator(nn.Module):
         """
         self.config = replace(self.config, rank=rank)
 
+    @torch.no_grad()
+    def rescale(self, gain_N: Float[Tensor, " n"]) -> None:
+        """Multiply every site's delta by a factor: ``output`` takes it in, so nothing else has to know of it."""
+        for target, members in self.groups.items():
+            self.output_nOV[target].mul_(gain_N[members].to(self.output_nOV[target])[:, None, None])
+        self._forget()
+
     def key_value_weight(self, layer: int, dtype: torch.dtype) -> Float[Tensor, "rows hidden"]:
         """The fused key and value projections of a layer's sites with the norm's weight folded in.
 

@@ -63,9 +63,7 @@ class TrainingRun:
             cpu=self.base.device.type == "cpu", gradient_accumulation_steps=self.settings.accumulation
         )
         module = AdaptedLoss(self.base, self.generator)
-        optimizer = torch.optim.AdamW(
-            self.generator.parameters(), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay
-        )
+        optimizer = _optimizer(module, self.settings)
         progress = Progress()
         if newest := latest_checkpoint(self.folder):
             progress = load_checkpoint(newest, self.generator, optimizer)
@@ -80,6 +78,7 @@ class TrainingRun:
             while not self._done(progress):
                 self._set_rate(optimizer, progress)
                 metrics, tokens = self._step(accelerator, prepared, optimizer, progress.step)
+                module.fold_gains()
                 bad = 0 if metrics["finite"] else bad + 1
                 if bad >= _LARGEST_BAD_STEPS:
                     raise NumericalError(f"the loss was not finite in {bad} steps in a row: lower the learning rate")
@@ -180,7 +179,7 @@ class TrainingRun:
         if self.settings.time_limit_s:
             share = max(share, progress.seconds / self.settings.time_limit_s)
         for group in optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * self.settings.rate_factor(progress.step, share)
+            group["lr"] = group["peak"] * self.settings.rate_factor(progress.step, share)
 
     def _report(self, accelerator: Accelerator, progress: Progress, metrics: Metrics) -> None:
         if not accelerator.is_main_process:
@@ -224,6 +223,16 @@ class TrainingRun:
     def interrupted(self) -> bool:
         """Whether the last :meth:`train` was ended by a signal."""
         return self._stop
+
+
+def _optimizer(module: AdaptedLoss, settings: TrainingSettings) -> torch.optim.AdamW:
+    """AdamW over the generator and, at a rate of their own, the gains of its sites."""
+    trained = [{"params": list(module.generator.parameters()), "peak": settings.learning_rate}]
+    if settings.gain_learning_rate:
+        trained.append({"params": [module.log_gain_N], "peak": settings.gain_learning_rate, "weight_decay": 0.0})
+    else:
+        module.log_gain_N.requires_grad = False
+    return torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
 
 
 def move(batch: TrainingBatch, device: torch.device) -> TrainingBatch:

@@ -39,9 +39,11 @@ class AdaptedLoss(nn.Module):
     """Loss of a batch under the adapters its contexts generate; wraps the generator for distributed training."""
 
     def __init__(self, base: BaseModel, generator: Generator) -> None:
-        """Hold the generator as the only trained part; the base stays outside of the module tree."""
+        """Hold the generator and the gains as the only trained parts; the base stays outside of the module tree."""
         super().__init__()
         self.generator = generator
+        self.log_gain_N = nn.Parameter(torch.zeros(len(generator.sites), device=base.device))
+        """Logarithm of a factor on every site's delta, 0 between steps (see :meth:`fold_gains`)."""
         self._base = (base,)  # a tuple hides it from parameters() and state_dict()
 
     def forward(self, batch: TrainingBatch) -> LossParts:
@@ -50,9 +52,16 @@ class AdaptedLoss(nn.Module):
         # The base computes in its own dtype and the state in float32, whatever a launcher's mixed precision says.
         with torch.autocast(base.device.type, enabled=False):
             matrix_XNKV = self._matrix(batch)
-            with folded(base, self.generator, matrix_XNKV[list(batch.context_of_row)]):
+            matrix_BNKV = matrix_XNKV[list(batch.context_of_row)]
+            with folded(base, self.generator, matrix_BNKV, gain_N=self.log_gain_N.exp()):
                 logits_PW = predicted_logits(base, batch.target)
             return _parts(base, batch, logits_PW)
+
+    @torch.no_grad()
+    def fold_gains(self) -> None:
+        """Take the gains into the generator's ``output`` and set them back to 1: what a step learned stays in place."""
+        self.generator.rescale(self.log_gain_N.exp())
+        self.log_gain_N.zero_()
 
     @torch.no_grad()
     def controls(self, batch: TrainingBatch) -> tuple[float | None, float]:

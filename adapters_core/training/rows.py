@@ -99,9 +99,12 @@ class RowSource:
         name = objective or drawn
         tokens = rng.choice(self.settings.context_tokens)
         chunks = rng.choice(self.settings.chunks_per_row)
+        wanted = rows or self.settings.batch_rows
         if name == "question":
-            return self._questions(rng, max(2, (rows or self.settings.batch_rows) // 2))
-        return [self._text_row(name, rng, tokens, chunks) for _ in range(rows or self.settings.batch_rows)]
+            return self._questions(rng, max(2, wanted // 2))
+        targets = 1 if name == "completion" else self.settings.targets_per_context
+        contexts = wanted if targets == 1 else max(2, wanted // 2)
+        return [row for _ in range(contexts) for row in self._text_rows(name, rng, tokens, chunks, targets)]
 
     def start_texts(self, tokens: int) -> Iterator[Ids]:
         """Texts of so many tokens together, of the kinds that the mixture reads, for a start in closed form."""
@@ -115,30 +118,39 @@ class RowSource:
             drawn += len(ids)
             yield ids
 
-    def _text_row(self, objective: str, rng: random.Random, tokens: int, chunks: int) -> TrainingRow:
-        target = min(self.settings.target_tokens, tokens)
+    def _text_rows(
+        self, objective: str, rng: random.Random, tokens: int, chunks: int, targets: int
+    ) -> list[TrainingRow]:
+        """Rows on one context, each with a target of its own."""
+        size = min(self.settings.target_tokens, tokens)
         length = tokens * chunks
-        window = self._window(rng, length + target + 1)
+        window = self._window(rng, length + size + 1)
         context = tuple(window[i * tokens : (i + 1) * tokens] for i in range(chunks))
-        teacher: tuple[int, ...] | None = None
         if objective == "reconstruction":
-            start = rng.randrange(0, length - target + 1)
-            piece = window[start : start + target]
-            prefix, answer = piece[:1], piece[1:]
-            if shares_teacher(self.settings, objective):
-                teacher = window[:length] + prefix
+            starts = [rng.randrange(0, length - size + 1) for _ in range(targets)]
+            pieces = [(window[start : start + 1], window[start + 1 : start + size]) for start in starts]
+            read = window[:length]
         elif objective == "completion":
-            prefix, answer = window[length : length + 1], window[length + 1 : length + 1 + target]
-            if shares_teacher(self.settings, objective):
-                teacher = window[: length + 1]
+            pieces = [(window[length : length + 1], window[length + 1 : length + 1 + size])]
+            read = window[:length]
         else:
             if chunks == 1 and self.asks and rng.random() < _UNRELATED_DOCUMENTS:
                 context = (self._document(rng)[0],)
-            other = self._window(rng, target + 1)
-            read = min(_UNRELATED_PREFIX, target)
-            prefix, answer = other[:read], other[read:]
-            teacher = prefix
-        return TrainingRow(objective=objective, chunks=context, prefix=prefix, answer=answer, teacher_prefix=teacher)
+            others = [self._window(rng, size + 1) for _ in range(targets)]
+            seen = min(_UNRELATED_PREFIX, size)
+            pieces = [(other[:seen], other[seen:]) for other in others]
+            read = ()
+        taught = objective == "unrelated" or shares_teacher(self.settings, objective)
+        return [
+            TrainingRow(
+                objective=objective,
+                chunks=context,
+                prefix=prefix,
+                answer=answer,
+                teacher_prefix=read + prefix if taught else None,
+            )
+            for prefix, answer in pieces
+        ]
 
     def _questions(self, rng: random.Random, documents: int) -> list[TrainingRow]:
         """Rows on several documents, those of a document in a row; a document is one chunk, cut nowhere."""

@@ -37,6 +37,9 @@ class TrainingSettings:
     """Mixture by objective."""
     learning_rate: float = 1e-3
     """Peak of the schedule."""
+    gain_learning_rate: float = 0.0
+    """Peak rate of the gains, one factor for every site's delta (a learned scale per layer): a dozen numbers may move
+    faster than a dozen matrices. What they learn is taken into ``output`` after each step; 0: none are learned."""
     warmup_steps: int = 20
     """Linear rise to the peak."""
     decay_share: float = 0.3
@@ -55,6 +58,9 @@ class TrainingSettings:
     """Numbers of chunks drawn from, one a batch."""
     target_tokens: int = 128
     """Most target tokens of reconstruction and completion rows."""
+    targets_per_context: int = 1
+    """Pieces that are predicted under one adapter in reconstruction and unrelated rows: reading a context is most of a
+    row's work. Above 1 a batch of these has half as many contexts as rows, as one of questions has."""
     questions_per_document: int = 4
     """Most questions asked of one document in a batch; a question batch has half as many documents as rows."""
     question_context_tokens: int = 512
@@ -95,8 +101,9 @@ class TrainingSettings:
         self._check_sizes()
         if not 0 <= self.decay_share <= 1:
             raise ConfigError(f"decay_share must lie in [0, 1], got {self.decay_share}")
-        if not self.weight_decay >= 0:
-            raise ConfigError(f"weight_decay must not be negative, got {self.weight_decay}")
+        for name in ("weight_decay", "gain_learning_rate"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must be finite and not negative, got {getattr(self, name)}")
         for name in ("learning_rate", "gradient_clip", "checkpoint_every_s", "time_limit_s"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -108,6 +115,7 @@ class TrainingSettings:
             "warmup_steps": 0,
             "start_tokens": 0,
             "target_tokens": 2,  # one is read, the next predicted
+            "targets_per_context": 1,
             "questions_per_document": 1,
             "question_context_tokens": 2,
         }

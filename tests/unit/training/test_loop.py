@@ -21,7 +21,7 @@ from adapters_core.training.loop import TrainingRun
 from adapters_core.training.metrics_file import append_row
 from adapters_core.training.rows import Passage, RowSource
 from adapters_core.training.settings import Objective, TrainingSettings
-from tests.tiny_model import byte_tokenizer, tiny_base, tiny_config
+from tests.tiny_model import byte_tokenizer, tiny_base, tiny_config, tiny_generator
 from tests.tiny_training import passages, rows, training_run, weights
 
 ROOT = Path(__file__).parents[3]
@@ -95,6 +95,26 @@ def test_training_writes_to_the_generator_and_never_to_the_base(tmp_path: Path) 
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in base.model.modules())
     changed = [name for name, tensor in weights(run.generator).items() if not torch.equal(tensor, untrained[name])]
     assert len(changed) == len(untrained)
+
+
+def test_gains_move_a_site_as_a_whole_at_their_own_rate(tmp_path: Path) -> None:
+    """With a rate for the gains alone, every site's output changes by one factor and nothing else changes."""
+    base = tiny_base()
+    start = weights(tiny_generator(base))
+    found: dict[float, dict[str, torch.Tensor]] = {}
+    for rate in (0.0, 0.05):
+        run = training_run(
+            tmp_path / str(rate), base=base, learning_rate=1e-12, gain_learning_rate=rate, weight_decay=0.0
+        )
+        run.generator.load_site_tensors(start)
+        run.train()
+        found[rate] = weights(run.generator)
+
+    for name, before in start.items():
+        torch.testing.assert_close(found[0.0][name], before, atol=1e-6, rtol=1e-6)
+        factor = (found[0.05][name] * before).sum() / before.square().sum()
+        torch.testing.assert_close(found[0.05][name], factor * before, atol=1e-5, rtol=1e-5)
+        assert (abs(float(factor) - 1) > 0.02) == name.endswith(".output")
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])

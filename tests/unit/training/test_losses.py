@@ -251,11 +251,32 @@ def test_a_bfloat16_base_trains_a_float32_generator() -> None:
     assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in generator.parameters())
 
 
-def test_only_the_generator_is_trained_and_stored(base: BaseModel, generator: Generator) -> None:
+def test_only_the_generator_and_its_gains_are_trained(base: BaseModel, generator: Generator) -> None:
     module = AdaptedLoss(base, generator)
 
-    assert {id(p) for p in module.parameters()} == {id(p) for p in generator.parameters()}
-    assert all(name.startswith("generator.") for name in module.state_dict())
+    assert {id(p) for p in module.parameters()} == {id(p) for p in (module.log_gain_N, *generator.parameters())}
+
+
+def test_a_gain_is_a_factor_on_the_delta_of_its_site(base: BaseModel, generator: Generator) -> None:
+    module, batch = AdaptedLoss(base, generator), batch_of("completion")
+    loss = module(batch).cross_entropy
+    (slope_N,) = torch.autograd.grad(loss, module.log_gain_N)
+    gain_N = torch.linspace(0.5, 2.0, len(generator.sites))
+    with torch.no_grad():
+        module.log_gain_N[1] = 0.1
+        steeper = module(batch).cross_entropy.item()
+        module.log_gain_N[1] = -0.1
+        flatter = module(batch).cross_entropy.item()
+        module.log_gain_N.copy_(gain_N.log())
+    changed = module(batch).cross_entropy.item()
+
+    module.fold_gains()
+
+    assert (steeper - flatter) / 0.2 == pytest.approx(float(slope_N[1]), rel=0.1)
+    assert abs(changed - loss.item()) > 1e-4
+    assert module.log_gain_N.tolist() == [0.0] * len(generator.sites)
+    assert module(batch).cross_entropy.item() == pytest.approx(changed, abs=1e-5)
+    assert pair_loss(base, generator, batch) == pytest.approx(changed, abs=1e-4)
 
 
 @pytest.mark.parametrize(

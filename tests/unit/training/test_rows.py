@@ -104,6 +104,23 @@ def test_a_completion_row_predicts_what_follows_its_context(chunks: int) -> None
         assert row.teacher_prefix == context + row.prefix
 
 
+@pytest.mark.parametrize("objective", ["reconstruction", "unrelated"])
+def test_several_pieces_are_predicted_under_one_adapter(objective: str) -> None:
+    drawn = rows(settings(targets_per_context=3, batch_rows=6, target_tokens=6)).batch(3, objective=objective)
+    contexts = {row.chunks: [other for other in drawn if other.chunks == row.chunks] for row in drawn}
+
+    assert [len(found) for found in contexts.values()] == [3, 3, 3]
+    assert all(len({row.prefix + row.answer for row in found}) > 1 for found in contexts.values())
+    if objective == "reconstruction":
+        assert all(contains(sum(row.chunks, ()), row.prefix + row.answer) for row in drawn)
+
+
+def test_a_context_is_completed_once() -> None:
+    drawn = rows(settings(targets_per_context=3, batch_rows=6)).batch(3, objective="completion")
+
+    assert len({row.chunks for row in drawn}) == len(drawn) == 6
+
+
 def test_a_question_row_asks_of_a_whole_document_without_showing_it() -> None:
     drawn = rows(settings()).batch(3, objective="question")
 
