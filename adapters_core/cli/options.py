@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adapters_core.cli.output import notes
 from adapters_core.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
@@ -85,11 +86,9 @@ def base_source(args: argparse.Namespace) -> str | Path:
     """What --base names, or the cached folder of the embedded base."""
     if args.base is not None:
         return str(args.base)
-    from rich.console import Console
-
     from adapters_core.fetch import fetch_default_base
 
-    return fetch_default_base(progress=Console(stderr=True).print)
+    return fetch_default_base(progress=notes.print)
 
 
 def load_core_of(args: argparse.Namespace) -> "GenerationCore":

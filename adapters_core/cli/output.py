@@ -11,8 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 _LOG_WIDTH = 132
 """Columns of tables that go to a file or a pipe, where no terminal says how wide it is."""
 
-notes = Console(stderr=True, highlight=False)
-results = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _LOG_WIDTH)
+# Texts, answers and paths are printed as they are: "[/etc]" is no markup and ":warning:" no picture.
+notes = Console(stderr=True, highlight=False, markup=False, emoji=False)
+results = Console(
+    highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else _LOG_WIDTH
+)
 
 
 def print_json(data: object) -> None:
@@ -43,7 +46,7 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 def evaluation_bar(label: str) -> Iterator[Callable[[int, int, str], None]]:
     """A progress bar that also says what was done last; yields the function that is told (done, total, what)."""
     columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.description}"), console=notes, transient=True) as bar:
+    with Progress(*columns, TextColumn("{task.description}", markup=False), console=notes, transient=True) as bar:
         task = bar.add_task("", total=None)
 
         def tell(done: int, total: int, what: str) -> None:

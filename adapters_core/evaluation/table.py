@@ -1,6 +1,7 @@
 """Reports in the terminal (rich) and as Markdown."""
 
 from rich.table import Table
+from rich.text import Text
 
 from adapters_core.evaluation.cost import Cost
 from adapters_core.evaluation.perplexity import Perplexity
@@ -46,12 +47,17 @@ def stream_table(stream: Stream) -> Table:
 
 
 def terminal_table(sheet: Sheet) -> Table:
-    """A sheet for the terminal."""
-    table = Table(title=sheet.title, title_justify="left", caption="\n".join(sheet.notes), caption_justify="left")
+    """A sheet for the terminal; brackets in it are no markup."""
+    table = Table(
+        title=Text(sheet.title, style="table.title"),
+        title_justify="left",
+        caption=Text("\n".join(sheet.notes), style="table.caption"),
+        caption_justify="left",
+    )
     for place, column in enumerate(sheet.columns):
-        table.add_column(_plain(column), justify="left" if place == 0 else "right")
+        table.add_column(Text(column), justify="left" if place == 0 else "right")
     for row in sheet.rows:
-        table.add_row(*(_plain(cell) for cell in row))
+        table.add_row(*map(Text, row))
     return table
 
 
@@ -79,11 +85,6 @@ def markdown_table(sheet: Sheet) -> str:
 
 def _line(cells: "tuple[str, ...] | list[str]") -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-
-def _plain(text: str) -> str:
-    """Text whose brackets rich does not take for markup."""
-    return text.replace("[", r"\[")
 
 
 def _provenance(report: Report) -> str:

@@ -96,6 +96,24 @@ def test_attribution_adds_up_to_one(
     assert sum(span["value"] for span in answer["tokens"]) + found["residual"] == pytest.approx(gain, abs=1e-5)
 
 
+def test_brackets_and_colons_of_a_text_are_shown_as_they_are(
+    tiny: TinyFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notes, folder = tmp_path / "notes [bold].md", tmp_path / "a [1]"
+    notes.write_text("Names stand in [/etc/hosts] of the [red] kiln. Heed the :warning: beside it.")
+    assert main(["generate", "--context", str(notes), "--out", str(folder), *tiny.options]) == 0
+    assert "a [1]" in capsys.readouterr().err
+    question = ["--question", "Where do [b]names[/b] stand?", "--answer", "[/etc/hosts]"]
+    assert main(["attribute", str(folder), "--context", str(notes), *question, *tiny.options]) == 0
+    shown = capsys.readouterr().out
+    assert "[/etc/hosts] of the [red] kiln." in shown
+    assert ":warning:" in shown
+    assert main(["inspect", str(folder)]) == 0
+    assert "notes [bold].md" in capsys.readouterr().out
+    assert main(["inspect", str(tmp_path / "[/nothing]")]) == 2
+    assert "[/nothing]" in capsys.readouterr().err
+
+
 def test_attribution_refuses_another_text(tiny: TinyFiles, adapter: Path, tmp_path: Path) -> None:
     other = tmp_path / "rules.md.d"
     other.mkdir()

@@ -27,6 +27,7 @@ from adapters_core.evaluation.table import (
     report_table,
     retention_table,
     stream_table,
+    terminal_table,
 )
 from tests.tiny_suite import tiny_core, tiny_suite
 
@@ -125,6 +126,13 @@ def test_the_terminal_shows_every_cell(
     assert "cached prompt" in printed(cost_table(cost))
     assert "reconstruction" in printed(perplexity_table(perplexity))
     assert "byte for byte" in printed(stream_table(stream))
+
+
+def test_brackets_in_a_table_are_no_markup() -> None:
+    sheet = Sheet(title="suite [a]", columns=("[b]", "[/c]"), rows=(("[d]", "[/e] [68, 76]"),), notes=("[/f]",))
+    shown = printed(terminal_table(sheet))
+    for text in (sheet.title, *sheet.columns, *sheet.rows[0], *sheet.notes):
+        assert text in shown
 
 
 def test_markdown_holds_every_sheet_and_what_the_numbers_depend_on(
