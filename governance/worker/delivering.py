@@ -17,7 +17,7 @@ _TRIES_OF_A_FAULT = 5
 _LOG = logging.getLogger("ringi.worker")
 URGENT = (deploying.TOPIC,)
 """What somebody waits for."""
-OTHERS = (deploying.CANARY_TOPIC, deleting.TOPIC, telling.NOTICE, telling.WEBHOOK)
+OTHERS = (deploying.CANARY_TOPIC, deleting.TOPIC, telling.NOTICE, telling.MAIL, telling.WEBHOOK)
 _TRACKING = "governance.worker.tracking"
 """Named, not imported: it leads to MLflow, and web processes import this module's topics."""
 Deliver = Callable[[Workplace, Message], str]
@@ -38,6 +38,7 @@ DELIVERIES: Mapping[str, Deliver] = {
     deploying.CANARY_TOPIC: lambda at, message: deploying.check_afterwards(at, message.payload),
     deleting.TOPIC: lambda at, message: deleting.delete(at, message.payload),
     telling.NOTICE: lambda at, message: telling.tell(at, message.payload, key=message.key),
+    telling.MAIL: lambda _at, message: telling.write(message.payload, key=message.key),
     telling.WEBHOOK: lambda at, message: telling.call(at, message.payload, key=message.key),
     **dict.fromkeys(projection.TOPICS, _tracked),
 }
