@@ -2,7 +2,10 @@
 
 import hashlib
 import hmac
+from collections.abc import Callable
+from enum import IntEnum, StrEnum
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rfc8785
@@ -23,6 +26,54 @@ JSON = st.recursive(
     ),
     max_leaves=10,
 )
+
+
+class Word(StrEnum):
+    """A text that is no plain one."""
+
+    NAME = "é"
+
+
+class Count(IntEnum):
+    """A number that is no plain one."""
+
+    MANY = 2**52
+
+
+NUMBERS = (float("nan"), float("inf"), -0.0, 1.0, 1e-7, 1e16, 1e21, 2**53, 2**53 - 1, 1 - 2**53, Count.MANY)
+TEXTS = (Word.NAME, "\ud800", '\x7f\x1f"\\', "\ufb33", "\U0001f600")
+ODD = st.recursive(
+    st.sampled_from([*NUMBERS, *TEXTS, b"x", (), None, True]) | st.text() | st.floats() | st.integers(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(max_size=2) | st.sampled_from([*TEXTS, 1]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+"""What Python can hold, and RFC 8785 perhaps not."""
+
+
+def outcome(write: Callable[[Any], bytes], value: object) -> tuple[bytes | None, type[Exception] | None]:
+    """What came of writing a value."""
+    try:
+        return write(value), None
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
+        return None, type(error)
+
+
+@given(value=JSON | ODD)
+def test_whatever_the_value_it_comes_out_as_the_library_writes_it(value: object) -> None:
+    assert outcome(canonical_bytes, value) == outcome(rfc8785.dumps, value)
+
+
+@pytest.mark.parametrize("depth", [300, 600, 10_000])
+def test_it_comes_out_as_the_library_writes_it_however_deep(depth: int) -> None:
+    value: list[object] = []
+    for _ in range(depth):
+        value = [value]
+
+    assert outcome(canonical_bytes, value) == outcome(rfc8785.dumps, value)
 
 
 def test_the_examples_of_the_standard_come_out_as_it_says() -> None:
