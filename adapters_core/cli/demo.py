@@ -38,11 +38,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(args: argparse.Namespace) -> int:
     """Generate, measure, show, and say what to try next."""
-    from adapters_core.cli.evaluating import chosen_measures, measure, show, write
+    from adapters_core.cli.evaluating import chosen_measures, chosen_methods, measure, require_replaceable, show, write
     from adapters_core.data.documents import read_documents
     from adapters_core.evaluation.suites import EXAMPLES, load_suite
 
-    measures = chosen_measures(args.measure)
+    measures, methods = chosen_measures(args.measure), chosen_methods(args.methods)
+    require_replaceable(args.out / "report")
     core = load_core_of(args)
     notes.print(f"base {core.base.source} {core.base.digest[:16]}, generator {core.generator_digest[:16]}")
     documents = read_documents(sorted((EXAMPLES / "contexts").glob("*.md")))[: args.documents]
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     findings = measure(
         core,
         suite,
-        args.methods.split(","),
+        methods,
         limit=args.limit,
         measures=measures,
         measure_documents=2,

@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
     from adapters_core.evaluation.suites import load_suite
 
     measures = chosen_measures(args.measure)
+    methods = chosen_methods(args.methods)
     if args.out is not None:
         require_replaceable(args.out)
     suite = load_suite(args.suite)
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     findings = measure(
         core,
         suite,
-        args.methods.split(","),
+        methods,
         limit=args.limit,
         seed=args.seed,
         answers=args.answers,
@@ -105,6 +106,21 @@ def chosen_measures(text: str) -> tuple[str, ...]:
     if unknown := sorted(set(measures) - set(MEASURES)):
         raise InputError(f"--measure must be out of {', '.join(MEASURES)} or none, got {', '.join(unknown)}")
     return measures
+
+
+def chosen_methods(text: str) -> tuple[str, ...]:
+    """What --methods names: known before a model is loaded, not after minutes of work.
+
+    Raises:
+        InputError: a name that there is not or that comes twice, or none at all.
+    """
+    from adapters_core.errors import InputError
+    from adapters_core.evaluation.runner import METHODS
+
+    methods = tuple(text.split(","))
+    if len(set(methods)) != len(methods) or not set(methods) <= set(METHODS):
+        raise InputError(f"--methods must be distinct ones out of {', '.join(METHODS)}, got {text!r}")
+    return methods
 
 
 def measure(

@@ -93,3 +93,23 @@ def test_a_full_disk_is_a_storage_error_and_leaves_no_report(
         pytest.skip(f"cannot mount a small disk here: {error}")
 
     assert "No space left on device" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+@pytest.mark.parametrize("methods", ["none,magic", "none,none", "", "none,,wrong"])
+@pytest.mark.parametrize("command", ["evaluate", "demo"])
+def test_methods_that_there_are_not_are_refused_before_the_model_is_loaded(
+    command: str, methods: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--methods", methods, "--out", str(tmp_path / "out"), "--base", "/nothing/here"]) == 2
+    assert "--methods must be distinct ones out of none, prompt, adapter" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_demo_refuses_a_report_folder_of_something_else_before_its_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "diary.txt").write_text("mine")
+    assert main(["demo", "--out", str(tmp_path), "--base", "/nothing/here"]) == 2
+    assert "it holds ['diary.txt']" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*.txt")] == ["diary.txt"]
