@@ -24,7 +24,7 @@ SOURCES := $(wildcard adapters_core governance manage.py migrations tests benchm
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 .PHONY: run
 run: fetch-base $(FOR_WEB) ## start the whole product on this machine, filled with the examples, and print its address
