@@ -106,6 +106,8 @@ def run_erase(args: argparse.Namespace) -> int:
     """Erase chunks of an adapter."""
     from adapters_core.artifact import read_session
 
+    if not args.chunk and not args.document:
+        raise InputError("name what to erase: --document NAME, or --chunk COMMITMENT (ringi inspect shows both)")
     require_free(args.out)
     before = read_session(args.adapter)
     names = {place.document for place in before.places.values()}

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from adapters_core.data.documents import Document
     from adapters_core.explain import Attribution, Span
 
+_GRAINS = ("document", "chunk", "sentence", "token")
+
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register the command."""
@@ -23,7 +25,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         examples=(
             "  ringi attribute var/adapters/rules --context examples/contexts/*.md\n"
             "  ringi attribute var/adapters/rules --context examples/contexts/*.md \\\n"
-            '      --question "How many days of leave carry over?" --answer "five days"'
+            '      --question "Who keeps the original of an approval circular?" --answer "Ms. Tsuya Kotegawara"'
         ),
     )
     attribute.add_argument("adapter", type=Path, metavar="DIR")
@@ -57,11 +59,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(found: "Attribution", documents: "Sequence[Document]", top: int) -> None:
-    results.print(_table("share of the adapter, by document", found.shares.documents, documents, top))
-    results.print(_table("share of the adapter, by sentence", found.shares.sentences, documents, top))
+    for grain in _GRAINS:
+        spans = getattr(found.shares, f"{grain}s")
+        results.print(_table(f"share of the adapter, by {grain}", "share", spans, documents, top))
     if found.answer is not None and found.log_probability is not None and found.log_probability_base is not None:
-        results.print(_table("nats of the answer, by sentence", found.answer.sentences, documents, top))
-        results.print(_table("nats of the answer, by token", found.answer.tokens, documents, top))
+        for grain in _GRAINS:
+            spans = getattr(found.answer, f"{grain}s")
+            results.print(_table(f"nats of the answer, by {grain}", "nats", spans, documents, top))
         gain = found.log_probability - found.log_probability_base
         results.print(
             f"log-probability of the answer: {found.log_probability:.3f} with the adapter, "
@@ -71,15 +75,18 @@ def _print(found: "Attribution", documents: "Sequence[Document]", top: int) -> N
         results.print(_counterfactuals(found, documents, top))
 
 
-def _table(title: str, spans: "Sequence[Span]", documents: "Sequence[Document]", top: int) -> object:
+def _table(title: str, unit: str, spans: "Sequence[Span]", documents: "Sequence[Document]", top: int) -> object:
     from rich.table import Table
 
     texts = {document.name: document.text for document in documents}
-    table = Table(title=title)
-    for column in ("value", "document", "text"):
-        table.add_column(column)
-    for span in sorted(spans, key=lambda s: -abs(s.value))[:top]:
-        table.add_row(f"{span.value:+.4f}", span.document, _excerpt(texts[span.document][span.start : span.end]))
+    shown = sorted(spans, key=lambda s: -abs(s.value))[:top]
+    table = Table(title=title if len(shown) == len(spans) else f"{title}: {len(shown)} of {len(spans):,}")
+    table.add_column(unit, justify="right")
+    table.add_column("document")
+    table.add_column("text")
+    for span in shown:
+        value = f"{span.value:.1%}" if unit == "share" else f"{span.value:+.4f}"
+        table.add_row(value, span.document, _excerpt(texts[span.document][span.start : span.end]))
     return table
 
 
@@ -89,7 +96,7 @@ def _counterfactuals(found: "Attribution", documents: "Sequence[Document]", top:
     texts = {document.name: document.text for document in documents}
     table = Table(title="had a chunk never been seen (exact)")
     for column in ("chunk", "cosine", "change", "effect on the answer", "text"):
-        table.add_column(column)
+        table.add_column(column, justify="left" if column in ("chunk", "text") else "right")
     for one in sorted(found.leave_one_out, key=lambda o: -abs(o.answer_effect or o.change))[:top]:
         effect = "-" if one.answer_effect is None else f"{one.answer_effect:+.4f}"
         text = _excerpt(texts[one.document][one.start : one.end])

@@ -12,6 +12,7 @@ from adapters_core.cli.options import (
     quiet_libraries,
 )
 from adapters_core.cli.output import print_json, results
+from adapters_core.errors import InputError
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -75,6 +76,11 @@ def run_bench(args: argparse.Namespace) -> int:
     from adapters_core.timing import generation_ratios
 
     core = load_core_of(args)
+    window = core.base.max_context
+    if window is not None and max(args.tokens) > window:
+        raise InputError(
+            f"--tokens must be at most the {window:,} that the base reads in one pass, got {max(args.tokens):,}"
+        )
     rows = generation_ratios(core, args.tokens, repeats=args.repeats)
     if args.json:
         print_json([row.to_json() for row in rows])

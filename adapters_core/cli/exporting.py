@@ -78,7 +78,6 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"adapter": adapter.digest, "format": args.format, "path": str(args.out), "lost_share": share})
     else:
-        notes.print(
-            f"adapter {adapter.digest[:16]} as {args.format} in {args.out}; reduction lost {share:.2%} of its norm"
-        )
+        reduction = "" if args.rank is None else f"; rank {args.rank} loses {share:.2%} of its norm"
+        notes.print(f"adapter {adapter.digest[:16]} as {args.format} in {args.out}{reduction}")
     return 0

@@ -1,8 +1,4 @@
-"""``ringi`` (``python -m adapters_core``): the command line of the generation core.
-
-Exit status: 0 done, 1 a result that is not as it must be, 2 bad input, 3 damaged or unsafe data, 4 storage,
-5 busy, 6 an engine failed, 130 interrupted.
-"""
+"""``ringi`` (``python -m adapters_core``): the command line of the generation core."""
 
 import argparse
 import os
@@ -23,10 +19,22 @@ from adapters_core.cli import (
     serving,
     training,
 )
+from adapters_core.cli.options import HelpFormatter
 from adapters_core.cli.output import notes, print_json
 from adapters_core.errors import RingiError, StorageError
+from adapters_core.versions import code_version
 
 INTERRUPTED = 130
+EPILOG = """examples:
+  ringi generate --context examples/contexts/approval-rules.md --out var/rules
+  ringi inspect var/rules
+  ringi evaluate --suite fictional --limit 20
+  ringi serve --insecure-loopback
+
+exit status: 0 done; 1 a result that is not as it must be; 2 bad input; 3 damaged or unsafe data;
+4 storage; 5 busy; 6 an engine failed; 7 the ledger cannot be used; 130 interrupted
+
+ringi COMMAND --help shows a command's options and examples."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,8 +42,10 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="ringi",
         description="A context becomes an adapter of a frozen language model in one forward pass.",
-        epilog="ringi COMMAND --help shows a command's options and examples.",
+        epilog=EPILOG,
+        formatter_class=HelpFormatter,
     )
+    top.add_argument("--version", action=_Version, nargs=0, help="say the version and the commit, and exit")
     top.add_argument("--debug", action="store_true", help="show where an error was raised")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (basing, adapters, attributing, evaluating, protocol, training, exporting, serving, checking, demo):
@@ -63,8 +73,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(args, StorageError.code, f"reading or writing failed: {error}", StorageError.exit_status)
 
 
+class _Version(argparse.Action):
+    """Asks git for the commit only when the version is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print and exit."""
+        print(f"ringi {code_version()}")
+        parser.exit()
+
+
 def _fail(args: argparse.Namespace, code: str, message: str, status: int) -> int:
     if getattr(args, "json", False):
         print_json({"error": {"code": code, "message": message}})
-    notes.print(Text.assemble(("error", "bold red"), f": {message}"), soft_wrap=True)  # paths stay in one piece
+    notes.print(Text.assemble(("error", "bold red"), f": {message}"))
     return status

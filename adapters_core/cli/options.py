@@ -22,8 +22,17 @@ SHIPPED_DIGEST = "7058955c346e3c1bc0916433d523076fa49c602d060afd37d57da4fa1457bb
 DTYPES = ("float32", "bfloat16")
 
 
-class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the examples' line breaks and shows defaults."""
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the examples' line breaks and shows the defaults that say something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        """An option's help with its default, unless that is nothing, not given, or told by the help itself."""
+        text, default = action.help or "", action.default
+        nothing = default is None or isinstance(default, bool) or default in ([], (), argparse.SUPPRESS)
+        if nothing or not action.option_strings or "default: " in text:
+            return text
+        shown = " ".join(map(str, default)) if isinstance(default, list) else str(default)
+        return f"{text} (default: {shown})".replace("%", "%%")
 
 
 def command(
@@ -40,7 +49,9 @@ def add_model_options(parser: argparse.ArgumentParser, *, generator: bool = True
     group = parser.add_argument_group("model")
     group.add_argument("--base", default=None, help="folder, .gguf file or hub id; default: the embedded SmolLM2-135M")
     if generator:
-        group.add_argument("--generator", type=Path, default=SHIPPED, help="generator file (.safetensors)")
+        group.add_argument(
+            "--generator", type=Path, default=SHIPPED, help=".safetensors file; default: the shipped one"
+        )
     group.add_argument("--dtype", choices=DTYPES, default=None, help="of the base (GPU: bfloat16, else float32)")
     group.add_argument("--device", default=None, help="cpu, cuda, cuda:1 ... (cuda where there is one)")
     group.add_argument("--threads", type=positive, default=None, help="CPU threads (all cores)")

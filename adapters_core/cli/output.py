@@ -12,7 +12,8 @@ _LOG_WIDTH = 132
 """Columns of tables that go to a file or a pipe, where no terminal says how wide it is."""
 
 # Texts, answers and paths are printed as they are: "[/etc]" is no markup and ":warning:" no picture.
-notes = Console(stderr=True, highlight=False, markup=False, emoji=False)
+# Nothing is cut at 80 columns where no terminal is: a path stays in one piece.
+notes = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 results = Console(
     highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else _LOG_WIDTH
 )
@@ -33,7 +34,7 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=notes, transient=True) as bar:
+    with Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as bar:
         task = bar.add_task(label, total=None)
 
         def tell(done: int, total: int) -> None:
@@ -46,7 +47,13 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 def evaluation_bar(label: str) -> Iterator[Callable[[int, int, str], None]]:
     """A progress bar that also says what was done last; yields the function that is told (done, total, what)."""
     columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.description}", markup=False), console=notes, transient=True) as bar:
+    with Progress(
+        *columns,
+        TextColumn("{task.description}", markup=False),
+        console=notes,
+        transient=True,
+        disable=not notes.is_terminal,
+    ) as bar:
         task = bar.add_task("", total=None)
 
         def tell(done: int, total: int, what: str) -> None:

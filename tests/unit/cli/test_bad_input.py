@@ -409,7 +409,7 @@ def test_no_folder_is_no_adapter(place: Place, capsys: pytest.CaptureFixture[str
 
 
 CHOICES: dict[str, tuple[list[str], str]] = {
-    "nothing": ([], "name at least one chunk to erase"),
+    "nothing": ([], "name what to erase: --document NAME, or --chunk COMMITMENT"),
     "too short a name": (["--chunk", "abc"], "at least 8 digits"),
     "an unknown chunk": (["--chunk", "0" * 16], "must name one chunk of the session, it names 0"),
     "an unknown document": (["--document", "tea.md"], "documents ['tea.md'] are not part of this adapter"),

@@ -1,6 +1,8 @@
 """The command line on a tiny base: what it writes, prints and refuses."""
 
+import argparse
 import json
+import re
 from pathlib import Path
 
 import gguf
@@ -8,7 +10,11 @@ import pytest
 from safetensors.torch import load_file
 
 from adapters_core.artifact import CHUNKS, KEY, STATE, WEIGHTS
-from adapters_core.cli.main import main
+from adapters_core.cli.main import main, parser
+from adapters_core.cli.options import SHIPPED
+from adapters_core.errors import RingiError
+from adapters_core.modeling.base_model import load_base
+from adapters_core.versions import code_version
 from tests.tiny_files import TinyFiles, write_tiny_files
 
 REFERENCE = Path(__file__).parents[2] / "reference"
@@ -94,6 +100,30 @@ def test_attribution_adds_up_to_one(
     assert isinstance(answer, dict)
     gain = found["log_probability"] - found["log_probability_base"]  # type: ignore[operator]
     assert sum(span["value"] for span in answer["tokens"]) + found["residual"] == pytest.approx(gain, abs=1e-5)
+
+
+def test_a_person_reads_shares_as_percentages_of_every_grain(
+    tiny: TinyFiles, adapter: Path, rules: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["attribute", str(adapter), "--context", str(rules), "--top", "2", *tiny.options]) == 0
+    shown = capsys.readouterr().out
+    for grain in ("document", "chunk", "sentence", "token"):
+        assert f"share of the adapter, by {grain}" in shown
+    assert "by sentence: 2 of 3" in shown
+    assert "100.0%" in shown
+
+
+def test_a_path_stays_in_one_piece_where_no_terminal_is(
+    tiny: TinyFiles, rules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "-".join(["a folder of a long name"] * 6)
+    assert main(["generate", "--context", str(rules), "--out", str(out), *tiny.options]) == 0
+    assert capsys.readouterr().err.splitlines() == [f"written to {out} (PEFT and vLLM load it as it is)"]
+    assert main(["export", str(out), "--out", str(tmp_path / "b"), "--base", str(tiny.base)]) == 0
+    assert "loses" not in capsys.readouterr().err
+    assert main(["export", str(out), "--rank", "1", "--out", str(tmp_path / "c"), "--base", str(tiny.base)]) == 0
+    assert "rank 1 loses" in capsys.readouterr().err
 
 
 def test_brackets_and_colons_of_a_text_are_shown_as_they_are(
@@ -225,14 +255,41 @@ def test_an_unknown_chunk_is_refused(tiny: TinyFiles, adapter: Path, capsys: pyt
     assert "must name one chunk" in capsys.readouterr().err
 
 
-def test_help_of_every_command_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_of_every_command_has_examples_and_only_defaults_that_say_something(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (commands,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
+    for arguments in ([], *([name] for name in commands.choices)):
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, "--help"])
+        assert ended.value.code == 0
+        shown = " ".join(capsys.readouterr().out.split())
+        assert "examples:" in shown
+        for nothing in ("None", "False", "[]", "()", str(SHIPPED.parent)):
+            assert f"(default: {nothing}" not in shown
+    with pytest.raises(SystemExit):
+        main(["bench", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "(default: 512 2048)" in shown
+    assert "(default: 5)" in shown
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"ringi {code_version()}\n"
+
+
+def test_the_help_names_every_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
-    for name in ("fetch-base", "generate", "extend", "erase", "inspect", "attribute", "evaluate", "train", "export"):
-        with pytest.raises(SystemExit) as ended:
-            main([name, "--help"])
-        assert ended.value.code == 0
-        assert "examples:" in capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
+    told = set(map(int, re.findall(r"(\d+) ", shown[shown.index("exit status:") :])))
+    classes = [RingiError]
+    for one in classes:
+        classes += one.__subclasses__()
+    assert {one.exit_status for one in classes} <= told
 
 
 def test_training_goes_on_where_it_stopped(tiny: TinyFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -288,3 +345,12 @@ def test_bench_gives_ratios_to_the_bare_forward_pass(tiny: TinyFiles, capsys: py
     rows = json.loads(capsys.readouterr().out)
     assert [row["tokens"] for row in rows] == [24, 48]
     assert all(row["ratio"] == pytest.approx(row["adapter_s"] / row["body_s"]) for row in rows)
+
+
+def test_a_context_beyond_what_one_pass_reads_is_no_benchmark(
+    tiny: TinyFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    window = load_base(tiny.base).max_context
+    assert window is not None
+    assert main(["bench", "--tokens", "24", str(window + 1), *tiny.options]) == 2
+    assert f"--tokens must be at most the {window:,}" in capsys.readouterr().err
