@@ -67,6 +67,13 @@ def test_whatever_the_value_it_comes_out_as_the_library_writes_it(value: object)
     assert outcome(canonical_bytes, value) == outcome(rfc8785.dumps, value)
 
 
+@pytest.mark.parametrize(
+    "value", [*NUMBERS, *TEXTS, {"\ufb33": 1, "\U0001f600": 2, "a": 3}, {"\ud800": 1}, {1: 2, "a": 3}]
+)
+def test_rare_values_come_out_as_the_library_writes_them(value: object) -> None:
+    assert outcome(canonical_bytes, [value]) == outcome(rfc8785.dumps, [value])
+
+
 @pytest.mark.parametrize("depth", [300, 600, 10_000])
 def test_it_comes_out_as_the_library_writes_it_however_deep(depth: int) -> None:
     value: list[object] = []
