@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from adapters_core.tracking.runs import RunTracker
     from adapters_core.training.loop import TrainingRun, Watcher
     from adapters_core.training.rows import Passage
+    from adapters_core.training.settings import TrainingSettings
 
 INTERRUPTED = 130
 
@@ -50,6 +51,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     train.add_argument("--time-limit", type=float, default=None, metavar="S", help="seconds of training, all resumes")
     train.add_argument("--steps", type=positive, default=None, help="steps after which the run ends")
+    train.add_argument("--tokens", type=positive, default=None, help="tokens processed after which the run ends")
     train.add_argument("--batch-rows", type=positive, default=None, help="rows of a micro-batch")
     train.add_argument("--learning-rate", type=float, default=None, help="peak of the schedule")
     train.add_argument(
@@ -80,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
         .with_changes(
             time_limit_s=args.time_limit,
             max_steps=args.steps,
+            token_limit=args.tokens,
             batch_rows=args.batch_rows,
             learning_rate=args.learning_rate,
             seed=args.seed,
@@ -193,7 +196,7 @@ def _passages(corpora: Iterable[Path], documents: Sequence[Path]) -> Iterator["P
 def _watchers(
     args: argparse.Namespace, chosen: "Recipe", base: "BaseModel"
 ) -> Iterator[AbstractContextManager["Watcher"]]:
-    yield _Watching(chosen.settings.max_steps, chosen.settings.time_limit_s)
+    yield _Watching(chosen.settings)
     if args.mlflow:
         from adapters_core.tracking.mlflow_store import MlflowTracker
 
@@ -204,8 +207,8 @@ def _watchers(
 class _Watching:
     """The progress bar: how much of the run is done, and the loss."""
 
-    def __init__(self, steps: int, seconds: float | None) -> None:
-        self.steps, self.seconds = steps, seconds
+    def __init__(self, settings: "TrainingSettings") -> None:
+        self.settings = settings
 
     def __enter__(self) -> "Watcher":
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -220,9 +223,10 @@ class _Watching:
         self.bar.stop()
 
     def _tell(self, step: int, metrics: "dict[str, float]") -> None:
-        done = step / self.steps
-        if self.seconds:
-            done = max(done, metrics["seconds"] / self.seconds)
+        from adapters_core.training.checkpoint import Progress
+
+        progress = Progress(step=step, tokens=int(metrics["tokens"]), seconds=metrics["seconds"])
+        done = progress.share_of(self.settings)
         rate = metrics["tokens"] / max(metrics["seconds"], 1e-9)
         text = f"step {step:,}  loss {metrics['loss']:.3f}  {rate:,.0f} tokens/s"
         self.bar.update(self.task, completed=done, description=text)

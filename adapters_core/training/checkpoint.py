@@ -19,6 +19,7 @@ from adapters_core.canonical import file_sha256
 from adapters_core.errors import IntegrityError, MismatchError, StorageError
 from adapters_core.modeling.generator import Generator
 from adapters_core.storage import atomic_folder
+from adapters_core.training.settings import TrainingSettings
 
 SHARD_BYTES = 16 * 2**20 - 2**16
 """Below 16 MiB with room for the header."""
@@ -33,6 +34,15 @@ class Progress:
     """Tokens processed, padding not counted."""
     seconds: float = 0.0
     """Time trained, pauses not counted."""
+
+    def share_of(self, settings: TrainingSettings) -> float:
+        """How much of a run is done, by its limit that is nearest; at least 1 where it has ended."""
+        shares = [self.step / settings.max_steps]
+        if settings.time_limit_s:
+            shares.append(self.seconds / settings.time_limit_s)
+        if settings.token_limit:
+            shares.append(self.tokens / settings.token_limit)
+        return max(shares)
 
 
 def save_checkpoint(

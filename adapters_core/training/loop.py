@@ -170,14 +170,10 @@ class TrainingRun:
         return Progress(step=progress.step + 1, tokens=progress.tokens + int(tokens), seconds=seconds)
 
     def _done(self, progress: Progress) -> bool:
-        limit = self.settings.time_limit_s
-        late = limit is not None and progress.seconds >= limit
-        return self._stop or late or progress.step >= self.settings.max_steps
+        return self._stop or progress.share_of(self.settings) >= 1
 
     def _set_rate(self, optimizer: Any, progress: Progress) -> None:  # noqa: ANN401  # accelerate wraps the optimizer
-        share = progress.step / self.settings.max_steps
-        if self.settings.time_limit_s:
-            share = max(share, progress.seconds / self.settings.time_limit_s)
+        share = progress.share_of(self.settings)
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * self.settings.rate_factor(progress.step, share)
 

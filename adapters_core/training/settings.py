@@ -68,7 +68,9 @@ class TrainingSettings:
     max_steps: int = 1000
     """Steps after which the run ends."""
     time_limit_s: float | None = None
-    """Seconds after which the run ends, with a checkpoint; the schedule follows whichever limit is nearer."""
+    """Seconds after which the run ends, with a checkpoint; the schedule follows whichever limit is nearest."""
+    token_limit: int | None = None
+    """Tokens processed after which the run ends: the budget that runs are compared on."""
     checkpoint_every_s: float = 600.0
     """Seconds between checkpoints."""
     validate_every: int = 100
@@ -104,7 +106,7 @@ class TrainingSettings:
         for name in ("weight_decay", "gain_learning_rate"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} must be finite and not negative, got {getattr(self, name)}")
-        for name in ("learning_rate", "gradient_clip", "checkpoint_every_s", "time_limit_s"):
+        for name in ("learning_rate", "gradient_clip", "checkpoint_every_s", "time_limit_s", "token_limit"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ConfigError(f"{name} must be positive and finite, got {value}")

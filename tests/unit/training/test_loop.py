@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -233,6 +234,24 @@ def test_a_time_limit_ends_a_run_with_a_checkpoint_and_counts_over_resumes(tmp_p
     again = training_run(tmp_path, max_steps=1000, time_limit_s=4.0)
     again.clock = Ticking()
     assert again.train() == progress
+
+
+def test_a_token_limit_ends_a_run_and_its_schedule_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+    run = training_run(tmp_path, token_limit=300, max_steps=1000, decay_share=1.0, warmup_steps=0)
+    step = run._step  # to read the rate of every step
+
+    def watched(*args: Any) -> Any:
+        rates.append(args[2].param_groups[0]["lr"] / run.settings.learning_rate)
+        return step(*args)
+
+    monkeypatch.setattr(run, "_step", watched)
+    progress = run.train()
+
+    assert 300 <= progress.tokens < 1000
+    assert rates[0] == 1.0
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.6
 
 
 def test_checkpoints_are_written_on_the_way(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ NAN, INF = float("nan"), float("inf")
         ("question_context_tokens", [1]),
         ("max_steps", [0]),
         ("time_limit_s", [0.0, -1.0, NAN, INF]),
+        ("token_limit", [0, -1]),
         ("checkpoint_every_s", [0.0, NAN]),
         ("validate_every", [0]),
         ("validation_rows", [0]),
