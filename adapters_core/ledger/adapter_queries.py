@@ -65,6 +65,8 @@ class AdapterFilter:
     context: str | None = None
     actor: str | None = None
     serving: bool | None = None
+    approved: bool | None = None
+    """Whether an approval of it is in force."""
     among: tuple[int, ...] | None = None
     """Only those with one of these ``seq``; some hundreds at most."""
 
@@ -192,9 +194,16 @@ def descendants(reader: Reader, digest: str) -> tuple[AdapterRow, ...]:
     return tuple(adapter_row(row) for row in reader.connection.execute(asked).mappings())
 
 
-def approved_norms(reader: Reader, base: str, *, limit: int = 1_000) -> tuple[float, ...]:
-    """Total norms of the newest adapters of a base whose approval is in force: the population to compare with."""
-    asked = select(_TABLE.norm_total).where(_TABLE.base == base, _TABLE.approved.is_not(None))
+def approved_norms(reader: Reader, base: str, *, besides: str, limit: int = 1_000) -> tuple[float, ...]:
+    """Total norms of the newest other adapters of a base whose approval is in force: the population to compare with.
+
+    Args:
+        reader: the snapshot.
+        base: digest of the base model.
+        besides: digest of the adapter that is compared with them: it does not vouch for itself.
+        limit: how many at most.
+    """
+    asked = select(_TABLE.norm_total).where(_TABLE.base == base, _TABLE.approved.is_not(None), _TABLE.digest != besides)
     return tuple(reader.connection.execute(asked.order_by(_TABLE.seq.desc()).limit(limit)).scalars())
 
 
@@ -221,4 +230,6 @@ def _where(reader: Reader, asked: Select[Any], wanted: AdapterFilter) -> Select[
         asked = asked.where(_TABLE.actor == wanted.actor)
     if wanted.serving is not None:
         asked = asked.where(_TABLE.serving > 0 if wanted.serving else _TABLE.serving == 0)
+    if wanted.approved is not None:
+        asked = asked.where(_TABLE.approved.is_not(None) if wanted.approved else _TABLE.approved.is_(None))
     return asked

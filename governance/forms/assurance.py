@@ -96,7 +96,9 @@ class PolicyForm(ProofForm):
         min_value=0,
         required=False,
     )
-    expires_days = forms.IntegerField(label=_("A request expires after days"), min_value=1, max_value=3650)
+    expires_days = forms.IntegerField(
+        label=_("Days after which requests and approvals expire"), min_value=1, max_value=3650
+    )
     cool_down_hours = forms.IntegerField(label=_("Hours until a new role counts"), min_value=0, max_value=24 * 3650)
 
     stages = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=MOST_STAGES, required=False)

@@ -15,7 +15,6 @@ LIMIT = 6.0
 """Robust standard deviations from which a site stands out, where no policy says otherwise."""
 FAR = 1.5
 """Times the median that a single site must reach besides: few adapters are alike by chance in some of many sites."""
-_IN_FORCE = ("approved", "conditionally_approved", "deployed")
 _LAYER = re.compile(r"layers?\.(\d+)\.(.+)$")
 
 
@@ -56,6 +55,11 @@ class NormReport:
         return self.total.distance is not None
 
     @property
+    def drawn(self) -> bool:
+        """Whether the drawing shows what is usual of any site."""
+        return any(site.median is not None for site in self.sites)
+
+    @property
     def stands_out(self) -> bool:
         """Whether the whole change is far larger than those of the approved ones."""
         return self.total.distance is not None and self.total.distance > self.limit
@@ -77,7 +81,7 @@ def norm_report(reader: Reader, row: AdapterRow, generated: Entry) -> NormReport
     limit = _limit(reader)
     sites = (_site(name, stated, others, limit) for name, stated in generated.data["norms"].items())
     return NormReport(
-        total=place(row.norm_total, adapter_queries.approved_norms(reader, row.base)),
+        total=place(row.norm_total, adapter_queries.approved_norms(reader, row.base, besides=row.digest)),
         limit=limit,
         sites=tuple(sorted(sites, key=lambda one: (one.part, -1 if one.layer is None else one.layer, one.site))),
         compared=len(others),
@@ -85,9 +89,9 @@ def norm_report(reader: Reader, row: AdapterRow, generated: Entry) -> NormReport
 
 
 def _others(reader: Reader, row: AdapterRow) -> list[dict[str, dict[str, float]]]:
-    wanted = AdapterFilter(base=row.base, states=_IN_FORCE)
+    wanted = AdapterFilter(base=row.base, approved=True)
     found = adapter_queries.find_adapters(reader, wanted, limit=COMPARED + 1).rows
-    chosen = [one for one in found if one.digest != row.digest and one.approved][:COMPARED]
+    chosen = [one for one in found if one.digest != row.digest][:COMPARED]
     return [entry.data["norms"] for entry in queries.entries_at(reader, [one.seq for one in chosen])]
 
 

@@ -37,6 +37,7 @@ class StageView:
 class Score:
     """One measured value; ``value`` None where it was not measured."""
 
+    metric: str
     value: float | None
     low: float | None = None
     high: float | None = None
@@ -152,15 +153,18 @@ def _evaluation(entry: Entry, bound: Sequence[str]) -> EvaluationView:
         suite=data["suite"],
         report=data["report_digest"],
         bound=data["report_digest"] in bound,
-        recovery=score(data["recovery"]),
-        retention=score(data["retention"]),
+        recovery=score("recovery", data["recovery"]),
+        retention=score("retention", data["retention"]),
         metrics=metrics,
-        rows=tuple((name, tuple(score(values.get(metric)) for metric in metrics)) for name, values in scores.items()),
+        rows=tuple(
+            (name, tuple(score(metric, values.get(metric)) for metric in metrics)) for name, values in scores.items()
+        ),
     )
 
 
-def score(stated: object) -> Score:
+def score(metric: str, stated: object) -> Score:
     """A value as entries hold it: a number, {value, low, high, n}, or null."""
     if isinstance(stated, Mapping):
-        return Score(value=stated.get("value"), low=stated.get("low"), high=stated.get("high"), count=stated.get("n"))
-    return Score(value=float(stated) if isinstance(stated, int | float) else None)
+        value, low, high = (stated.get(name) for name in ("value", "low", "high"))
+        return Score(metric=metric, value=value, low=low, high=high, count=stated.get("n"))
+    return Score(metric=metric, value=float(stated) if isinstance(stated, int | float) else None)

@@ -98,7 +98,7 @@ def adapter_facts(reader: Reader, digest: str, policy: Mapping[str, Any] | None 
 
 def evidence(reader: Reader, known: Dossier, newest: Mapping[str, Any] | None = None) -> Evidence:
     """What the gates of a policy are asked about; ``newest``: an evaluation that is about to be recorded."""
-    approved = adapter_queries.approved_norms(reader, known.row.base)
+    approved = adapter_queries.approved_norms(reader, known.row.base, besides=known.row.digest)
     submitted = queries.entries_at(reader, [context.seq for context in known.contexts])
     return Evidence(
         evaluations=[*(evaluation.data for evaluation in known.evaluations), *([newest] if newest else [])],

@@ -45,7 +45,9 @@ def target_facts(reader: Reader, adapter: str, slot: SlotRow) -> TargetFacts:
     """
     known = facts.dossier(reader, adapter)
     approval = approval_for(reader, adapter, slot.slot)
-    distance = place(known.row.norm_total, adapter_queries.approved_norms(reader, known.row.base)).distance
+    distance = place(
+        known.row.norm_total, adapter_queries.approved_norms(reader, known.row.base, besides=adapter)
+    ).distance
     served = slot_queries.deployments_of(reader, adapter, limit=1000)
     return TargetFacts(
         generated_by=known.row.actor,

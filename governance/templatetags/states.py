@@ -82,6 +82,16 @@ def metric_name(metric: str) -> str:
     return str(METRICS.get(metric, metric))
 
 
+@register.filter
+def measured(value: float | str | None, metric: str) -> str:
+    """A value of a metric with four significant digits: as a percentage where it is a share."""
+    if not isinstance(value, int | float):
+        return "–"
+    return f"{100 * value:.4g}%" if metric in SHARES else f"{value:.4g}"
+
+
+SHARES = frozenset({"recovery", "retention", "f1", "exact_match", "contains"})
+"""Metrics that are a part of one."""
 METRICS: dict[str, Promise] = {
     "recovery": pgettext_lazy("metric", "Recovery of the document"),
     "retention": pgettext_lazy("metric", "Retention of other knowledge"),

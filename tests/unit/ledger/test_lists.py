@@ -143,7 +143,7 @@ def test_requests_wait_for_those_who_can_decide(full: Ledger) -> None:
         assert [item.request for item in find_requests(db, RequestFilter(states=("in_review",)))] == ["r-1"]
         assert [item.request for item in find_requests(db, before=row.seq + 1)] == ["r-1"]
         assert count_requests(db, RequestFilter(adapter=cast.digest("other"), actor=cast.ENGINEER.id)) == 1
-        assert adapter_queries.approved_norms(db, cast.BASE) == (1.5,)
+        assert adapter_queries.approved_norms(db, cast.BASE, besides="") == (1.5,)
 
 
 def test_what_served_when_is_answered_for_every_moment(timed: Ledger, time: Time) -> None:

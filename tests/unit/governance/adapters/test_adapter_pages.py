@@ -1,6 +1,7 @@
 """Pages about adapters: the list, the dossier, and what can be done from it."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -117,6 +118,39 @@ def test_norms_are_judged_once_five_are_approved(place: Place, hanako: Client) -
     assert "#CE0000" in drawing.text, "what stands out is marked"
     calm = adapters.generate(place, name="Calm", norm_total=1.2)
     assert "The change is of a usual size: 1 times the median" in hanako.get(f"/adapters/{calm}/").text
+
+
+def test_an_approved_adapter_is_compared_with_the_others_and_not_with_itself(place: Place, hanako: Client) -> None:
+    place.clock.forward(days=2)
+    found = []
+    for size in (1.0, 1.1, 1.2, 1.3, 4.0):
+        one = adapters.generate(place, TARO, norm_total=size)
+        adapters.evaluate(place, one)
+        request = ask(place, one, member=TARO)
+        approve(place.actor(YUKI), request=request, signature=signature(place, request))
+        found.append(one)
+
+    alone = hanako.get(f"/adapters/{found[-1]}/").text
+    assert "Only 4 other adapters of this base model are approved" in alone
+    assert "What is usual is drawn once five other adapters are approved." in alone
+    beside = hanako.get(f"/adapters/{adapters.generate(place, norm_total=1.2)}/").text
+    assert "smallest to largest of 5 other approved adapters" in beside
+    assert "1 times the median of the other approved adapters, larger than or equal to 60.0% of them" in beside
+
+
+def test_what_is_a_part_of_one_is_a_percentage_wherever_it_stands_as_evidence(place: Place, hanako: Client) -> None:
+    found = adapters.generate(place)
+    part = {"value": 0.8996, "low": 0.75, "high": 1.0, "n": 20}
+    nats = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 20}
+    scores = {"adapter": {"contains": part, "nll": nats}}
+    adapters.evaluate(place, found, recovery=0.6, retention=0.8996, scores=scores)
+
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", hanako.get(f"/adapters/{found}/").text))
+    assert "89.96% [75%, 100%] n=20" in page
+    assert "0.5 [0.4, 0.6] n=20" in page
+    assert "Retention of other knowledge 89.96% ≥ 90% Not reached" in page
+    assert "Recovery 60%" in page
+    assert "at least 95%" in hanako.get("/policies/strict/").text
 
 
 def test_with_few_approved_nothing_is_said_of_what_is_usual(digest: str, hanako: Client) -> None:
