@@ -256,6 +256,7 @@ class Story:
             ("playground", "/playground/", hanako),
             ("jobs", "/jobs/", hanako),
             ("job", f"/jobs/{at['job']}/", hanako),
+            ("messages", "/messages/", misaki),
             ("audit", "/audit/", naoko),
             ("entry", f"/audit/{at['entry']}", naoko),
             ("verify", "/audit/verify", naoko),

@@ -10,7 +10,6 @@ from adapters_core.ledger import (
     checkpoints,
     context_queries,
     job_queries,
-    people_queries,
     queries,
     request_queries,
 )
@@ -19,19 +18,21 @@ from adapters_core.ledger.checkpoints import Checkpoint
 from adapters_core.ledger.context_queries import ContextFilter, ContextRow
 from adapters_core.ledger.job_queries import Job
 from adapters_core.ledger.queries import EntryFilter
-from adapters_core.ledger.records import Entry, Subject
 from adapters_core.ledger.request_queries import RequestRow
 from adapters_core.ledger.transactions import Reader
 from adapters_core.ledger.verification.verify import verified_size, verified_when
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
+from governance.selectors.drifts import DriftView, drifts
 from governance.selectors.histories import Event, told
 from governance.selectors.incidents import IncidentView, closing, incidents
+from governance.selectors.job_reads import name_of
 from governance.selectors.offers import Offer, offer
 from governance.services.deciding import read_case
 
 SHOWN = 10
 _RUNNING = ("queued", "leased")
+_MEASURED_ONCE = ("evaluated", "approved", "conditionally_approved", "deployed", "superseded", "rolled_back")
 _MEASURED = ("evaluated", "approved", "conditionally_approved", "deployed")
 
 
@@ -54,6 +55,14 @@ class Incident:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnJob:
+    """A job of an engineer, and what it is about."""
+
+    job: Job
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Own:
     """An engineer's own work."""
 
@@ -64,8 +73,8 @@ class Own:
     approved: tuple[AdapterRow, ...]
     requests: tuple[RequestRow, ...]
     """Open ones."""
-    jobs: tuple[Job, ...]
-    failed: tuple[Job, ...]
+    jobs: tuple[OwnJob, ...]
+    failed: tuple[OwnJob, ...]
 
     @property
     def empty(self) -> bool:
@@ -79,21 +88,28 @@ class Operation:
 
     to_deploy: tuple[AdapterRow, ...]
     """Approved, and served by no slot."""
-    drifts: tuple[Entry, ...]
+    drifts: tuple[DriftView, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Business:
     """What a manager decides on."""
 
-    pilots: tuple[Entry, ...]
     measured: tuple[AdapterRow, ...]
     """The latest adapters that can be compared."""
+    rivals: tuple[str, ...]
+    """Digests of the latest two that were made of one context, the older one first; none where there are no two."""
+
+    @property
+    def same(self) -> bool:
+        """Whether the pair was asked the same questions."""
+        return bool(self.rivals)
 
     @property
     def pair(self) -> str:
-        """The two latest, as the comparison's address names them; empty with fewer."""
-        return "...".join(row.digest for row in self.measured[:2]) if len(self.measured) > 1 else ""
+        """Two to begin with, as the comparison's address names them; empty with fewer."""
+        chosen = self.rivals or tuple(row.digest for row in self.measured[:2])
+        return "...".join(chosen) if len(chosen) > 1 else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,25 +200,34 @@ def _own(reader: Reader, person: str) -> Own:
     )
 
 
-def _jobs(reader: Reader, person: str, states: tuple[str, ...]) -> tuple[Job, ...]:
-    found = job_queries.find_jobs(reader, states=states)
-    return tuple(job for job in found if job.actor.id == person)[:SHOWN]
+def _jobs(reader: Reader, person: str, states: tuple[str, ...]) -> tuple[OwnJob, ...]:
+    found = [job for job in job_queries.find_jobs(reader, states=states) if job.actor.id == person]
+    return tuple(OwnJob(job=job, name=name_of(reader, job)) for job in found[:SHOWN])
 
 
 def _operation(reader: Reader) -> Operation:
     wanted = AdapterFilter(states=("approved", "conditionally_approved"), serving=False)
     return Operation(
         to_deploy=adapter_queries.find_adapters(reader, wanted, sort="recent", limit=SHOWN).rows,
-        drifts=_firsts(reader, "drift", ("open",)),
+        drifts=drifts(reader, states=("open",), limit=SHOWN),
     )
 
 
 def _business(reader: Reader) -> Business:
     measured = AdapterFilter(states=_MEASURED)
-    return Business(
-        pilots=_firsts(reader, "pilot"),
-        measured=adapter_queries.find_adapters(reader, measured, sort="recent", limit=5).rows,
-    )
+    latest = adapter_queries.find_adapters(reader, measured, sort="recent", limit=SHOWN).rows
+    return Business(measured=latest[:5], rivals=_rivals(reader, latest))
+
+
+def _rivals(reader: Reader, latest: tuple[AdapterRow, ...]) -> tuple[str, ...]:
+    """The latest adapter that shares its context with another one that was measured, and the latest of those."""
+    for row in latest:
+        for context in adapter_queries.contexts_of_adapter(reader, row.digest):
+            wanted = AdapterFilter(context=context, states=_MEASURED_ONCE)
+            others = adapter_queries.find_adapters(reader, wanted, sort="recent", limit=2).rows
+            if other := next((one.digest for one in others if one.digest != row.digest), None):
+                return (other, row.digest)
+    return ()
 
 
 def _assurance(reader: Reader) -> Assurance:
@@ -214,9 +239,3 @@ def _assurance(reader: Reader) -> Assurance:
         verified=verified_size(reader),
         verified_when=verified_when(reader),
     )
-
-
-def _firsts(reader: Reader, kind: str, states: tuple[str, ...] = ()) -> tuple[Entry, ...]:
-    """The latest entry of each subject of a kind in these states."""
-    found = people_queries.subjects(reader, kind, states=states, limit=SHOWN)
-    return tuple(queries.history(reader, Subject(kind=kind, id=row.id))[0] for row in found)

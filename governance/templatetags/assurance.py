@@ -62,6 +62,18 @@ TOPIC_NAMES: dict[str, Promise] = {
     "mlflow.alias": pgettext_lazy("kind of message", "Alias, to MLflow"),
     "mlflow.delete": pgettext_lazy("kind of message", "Deletion, to MLflow"),
 }
+DELIVERY_NAMES: dict[str, Promise] = {
+    "pending": pgettext_lazy("state of a message", "Waiting"),
+    "leased": pgettext_lazy("state of a message", "Being delivered"),
+    "delivered": pgettext_lazy("state of a message", "Delivered"),
+    "refused": pgettext_lazy("state of a message", "Refused"),
+}
+REPAIR_NAMES: dict[str, Promise] = {
+    "loaded again, past the gate and the canary": pgettext_lazy("repair", "loaded again, past the gate and the canary"),
+    "unloaded: the ledger knows no such deployment": pgettext_lazy("repair", "unloaded"),
+    "the aliases were set again": pgettext_lazy("repair", "the aliases were set again"),
+}
+"""What the ledger says of a repair -> how pages say it."""
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 
 
@@ -87,6 +99,18 @@ def stage_name(stage: str) -> str:
 def topic_name(topic: str) -> str:
     """What a message is for, in the person's language."""
     return str(TOPIC_NAMES.get(topic, topic))
+
+
+@register.filter
+def delivery_name(state: str) -> str:
+    """How far a message has come, in the person's language."""
+    return str(DELIVERY_NAMES.get(state, state))
+
+
+@register.filter
+def repair_name(how: str) -> str:
+    """What was done about a difference, in the person's language."""
+    return str(REPAIR_NAMES.get(how, how))
 
 
 @register.filter

@@ -23,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tokens/", tokens.show_all, name="tokens"),
     path("tokens/issue", tokens.issue, name="token-new"),
     path("tokens/<slug:token>/revoke", tokens.revoke, name="token-revoke"),
+    path("messages/", jobs.show_messages, name="messages"),
     path("jobs/", jobs.show_all, name="jobs"),
     path("jobs/<slug:job>/", jobs.show, name="job"),
     path("jobs/<slug:job>/cancel", jobs.cancel, name="job-cancel"),

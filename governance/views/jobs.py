@@ -13,10 +13,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from adapters_core.errors import IntegrityError
 from adapters_core.ledger.job_queries import PAGE, job_counts
+from adapters_core.ledger.outbox_queries import PAGE as MESSAGES
 from adapters_core.ledger.records import parse_time, time_text
 from governance.actors import actor_of
 from governance.selectors import job_reads
 from governance.services import retry_job as services
+from governance.templatetags.assurance import TOPIC_NAMES
+from governance.views.numbers import place_in
 from governance.views.reading import reading
 
 
@@ -39,6 +42,27 @@ def show_all(request: HttpRequest) -> HttpResponse:
     context["first"] = f"?{urlencode(asked)}" if request.GET.get("before") else ""
     context["next"] = f"?{urlencode({**asked, **last})}" if last else ""
     return render(request, "governance/jobs_page.html", context)
+
+
+@require_safe
+def show_messages(request: HttpRequest) -> HttpResponse:
+    """Everything that left through the outbox, newest first, with every attempt."""
+    state, topic = request.GET.get("state", ""), request.GET.get("topic", "")
+    states = (state,) if state in job_reads.MESSAGE_STATES else ()
+    topics = (topic,) if topic in TOPIC_NAMES else ()
+    with reading(request) as sight:
+        rows = job_reads.messages(sight.reader, states=states, topics=topics, before=place_in(request))
+    asked = {name: value for name, value in (("state", state), ("topic", topic)) if value in {*states, *topics}}
+    context = {
+        "rows": rows,
+        "state": state,
+        "topic": topic,
+        "states": job_reads.MESSAGE_STATES,
+        "topics": list(TOPIC_NAMES),
+        "first": f"?{urlencode(asked)}" if request.GET.get("before") else "",
+        "next": f"?{urlencode({**asked, 'before': rows[-1].message.message})}" if len(rows) == MESSAGES else "",
+    }
+    return render(request, "governance/messages_page.html", context)
 
 
 @require_safe

@@ -17,6 +17,7 @@ from governance.forms.slots import SlotForm
 from governance.policy.actions import Action
 from governance.policy.reasons import REASONS
 from governance.policy.rules import who
+from governance.selectors.drifts import drifts_of
 from governance.selectors.slot_pages import change, known_bases, slot_view, way_back
 from governance.services import references
 from governance.services.create_slot import create_slot
@@ -26,6 +27,7 @@ from governance.views.numbers import place_in
 from governance.views.reading import reading
 
 PAGE = 20
+DRIFTS = 5
 ACTIONS = (Action.DEPLOY, Action.ROLL_BACK, Action.KILL_SWITCH, Action.BREAK_GLASS)
 
 
@@ -62,6 +64,7 @@ def show(request: HttpRequest, name: str) -> HttpResponse:
             else None,
             "may": {name: code is None for name, code in blocked.items()},
             "why_not": next((str(REASONS[code]) for code in blocked.values() if code), ""),
+            "drifts": drifts_of(sight.reader, row, limit=DRIFTS),
             "at": sight.at,
         }
     return render(request, "governance/slot_page.html", context)

@@ -139,8 +139,9 @@ def letter(notice: Mapping[str, Any]) -> tuple[str, str]:
     titles, parts = [], []
     for language, _name in settings.LANGUAGES:
         with translation.override(language):
-            titles.append(str(TITLES[notice["kind"]]))
-            parts.append(f"{titles[-1]}\n{_('Open this page:')}")
+            title, where = str(TITLES[notice["kind"]]), _("Open this page:")
+            titles.append(title)
+            parts.append(f"{title}\n{where}")
     text = "\n\n".join(f"{part}\n{address}" for part in parts)
     return f"[Ringi] {' / '.join(titles)}", f"{text}\n"
 

@@ -8,6 +8,7 @@ from django.test import Client
 from adapters_core.ledger.append import append
 from adapters_core.ledger.records import Actor, Subject
 from governance.services.approve import approve
+from governance.services.evaluate import evaluate
 from governance.services.generate import generate
 from governance.services.hold_context import hold_context
 from governance.services.send_back import send_back
@@ -110,13 +111,95 @@ def test_an_administrator_sees_what_is_approved_and_what_drifted(place: Place, b
     seen = page(browser_of, MISAKI)
 
     assert "承認済みのもの" in seen
-    assert "ledger, engine" in seen
+    assert "Expected: – · Observed: something" in seen
+
+
+@pytest.mark.parametrize(
+    ("between", "expected", "observed", "said"),
+    [
+        (
+            "ledger-engine:core",
+            {"name": "support-0123456789abcdef", "digest": "0" * 64},
+            None,
+            "The engine core had lost support-0123456789abcdef, which a slot serves.",
+        ),
+        (
+            "ledger-engine:core",
+            None,
+            {"name": "stranger", "digest": None, "root": "/x"},
+            "The engine core had stranger, of which the ledger knows no deployment.",
+        ),
+        (
+            "ledger-mlflow",
+            {"champion": "a"},
+            {},
+            "MLflow named other adapters of the slot support than the ledger does.",
+        ),
+    ],
+)
+def test_a_drift_is_told_in_words_to_who_operates_and_on_the_slot(  # noqa: PLR0917  a case is six things
+    place: Place, browser_of: SignIn, between: str, expected: object, observed: object, said: str
+) -> None:
+    drift, worker = Subject(kind="drift", id="d-1"), Actor(id="worker", name="worker", kind="system")
+    about = [Subject(kind="slot", id="support")] if between == "ledger-mlflow" else []
+    data = {"between": between, "expected": expected, "observed": observed}
+    with place.ledger.write() as tx:
+        append(tx, "drift:found", subject=drift, actor=worker, data=data, refs=about)
+    misaki = browser_of(MISAKI)
+    misaki.cookies["ringi_language"] = "en"
+
+    for address in ("/", "/slots/support/"):
+        shown = misaki.get(address).text
+        assert said in shown
+        assert "Not repaired yet" in shown
+    with place.ledger.write() as tx:
+        append(tx, "drift:repaired", subject=drift, actor=worker, data={"how": "the aliases were set again"})
+    assert said not in misaki.get("/").text
+    assert "the aliases were set again" in misaki.get("/slots/support/").text
+
+
+@pytest.mark.usefixtures("place")
+def test_a_drift_of_another_slot_is_not_shown_on_this_one(place: Place, browser_of: SignIn) -> None:
+    expected = {"name": "support-two-0123456789abcdef", "digest": "0" * 64}
+    with place.ledger.write() as tx:
+        append(
+            tx,
+            "drift:found",
+            subject=Subject(kind="drift", id="d-1"),
+            actor=Actor(id="worker", name="worker", kind="system"),
+            data={"between": "ledger-engine:core", "expected": expected, "observed": None},
+        )
+
+    assert "support-two-0123456789abcdef" not in browser_of(MISAKI).get("/slots/support/").text
 
 
 def test_a_manager_is_offered_the_comparison_of_the_two_latest(place: Place, browser_of: SignIn) -> None:
     first, second = (adapters.evaluated(place, name=name) for name in ("甲", "乙"))
 
-    assert f"{second}...{first}" in page(browser_of, AKIRA)
+    seen = page(browser_of, AKIRA)
+    assert f"{second}...{first}" in seen
+    assert "Compare the two latest" in seen
+
+
+def test_a_manager_is_rather_offered_two_of_one_context_which_were_asked_the_same(
+    place: Place, browser_of: SignIn
+) -> None:
+    context = adapters.submit(place)
+    older, newer = (adapters.evaluated(place, name=name, context=context) for name in ("第1版", "第2版"))
+    adapters.evaluated(place, name="他の文書")
+
+    seen = page(browser_of, AKIRA)
+    assert f"{older}...{newer}" in seen
+    assert "Compare the latest two of one context" in seen
+
+
+def test_an_engineer_sees_of_which_adapter_a_job_is(place: Place, browser_of: SignIn) -> None:
+    digest = adapters.evaluated(place, name="旅費規程 第2版")
+    job = evaluate(place.actor(HANAKO), adapter=digest).job
+
+    for address in ("/", "/jobs/", f"/jobs/{job}/"):
+        assert "旅費規程 第2版" in browser_of(HANAKO).get(address).text, address
+    assert f'href="/adapters/{digest}/"' in browser_of(HANAKO).get(f"/jobs/{job}/").text
 
 
 @pytest.mark.usefixtures("place")

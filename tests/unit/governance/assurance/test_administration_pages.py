@@ -6,7 +6,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from adapters_core.ledger import job_queries, people_queries, queries, token_digests
+from adapters_core.ledger import job_queries, outbox, people_queries, queries, token_digests
 from adapters_core.ledger.jobs import lease_job, renew_job
 from adapters_core.ledger.queries import EntryFilter
 from adapters_core.ledger.records import Entry, Subject
@@ -250,6 +250,38 @@ def test_messages_that_wait_are_listed(misaki: Client) -> None:
     misaki.post(f"/people/{SHIN.id}/grant", {"role": "reviewer", "reason": "r", "proof": PASSWORD})
 
     assert [one.message.topic for one in misaki.get("/jobs/").context["waiting"]] == ["notice"]
+
+
+def test_every_message_is_in_the_delivery_log_with_every_attempt(place: Place, misaki: Client) -> None:
+    with place.ledger.write() as tx:
+        sent = [outbox.send(tx, topic="webhook", key=key, payload={"url": "https://a.example/hook"}) for key in "ab"]
+    for error in ("the webhook gave no answer", None):
+        place.clock.forward(minutes=1)
+        with place.ledger.write() as tx:
+            message = outbox.lease_messages(tx, worker="w-1", topics=("webhook",), limit=1)[0]
+            if error:
+                outbox.failed(tx, message, error=error)
+            else:
+                outbox.delivered(tx, message, detail="status 200")
+
+    page = misaki.get("/messages/")
+    assert [one.message.message for one in page.context["rows"]] == sent[::-1]
+    for said in ("the webhook gave no answer", "status 200", "https://a.example/hook"):
+        assert said in page.text
+    of = {state: misaki.get(f"/messages/?state={state}").context["rows"] for state in ("delivered", "pending")}
+    assert [one.message.message for rows in of.values() for one in rows] == sent
+    assert misaki.get("/messages/?topic=notice").context["rows"] == ()
+    assert 'href="/messages/"' in misaki.get("/jobs/").text
+
+
+def test_the_delivery_log_goes_on_over_pages_without_a_gap(place: Place, misaki: Client) -> None:
+    with place.ledger.write() as tx:
+        sent = [outbox.send(tx, topic="webhook", key=str(key), payload={}) for key in range(60)]
+
+    first = misaki.get("/messages/?topic=webhook")
+    rest = misaki.get("/messages/" + first.context["next"])
+    assert [one.message.message for page in (first, rest) for one in page.context["rows"]] == sent[::-1]
+    assert rest.context["next"] == ""
 
 
 @pytest.mark.parametrize("asked", ["state=done", "state=nonsense", "before=nonsense"])

@@ -70,6 +70,7 @@ NAMES = (
     "suite",
     "subject",
     "only",
+    "topic",
 )
 LISTS = (
     "/",
@@ -81,6 +82,7 @@ LISTS = (
     "/slots/support/deploy/",
     "/audit/",
     "/jobs/",
+    "/messages/",
     "/people/",
     "/tokens/",
     "/policies/",
