@@ -65,11 +65,12 @@ def run(args: argparse.Namespace) -> int:
         f"\n{len(folders)} adapters      {args.out / 'adapters'}\n"
         f"report and charts {args.out / 'report'}  (report.md, report.json, *.svg)\n\n"
         f"try next:\n"
+        f'  ringi ask {first} "{_question_about(suite, first.name)}"\n'
         f"  ringi inspect {first}\n"
         f"  ringi attribute {first} --context {EXAMPLES / 'contexts' / (first.name + '.md')}\n"
         f"  ringi evaluate --suite fictional --limit 240 --methods none,prompt,lora,adapter,wrong\n"
         f"  ringi export {first} --format gguf --out {args.out / (first.name + '.gguf')}\n"
-        f"  ringi serve --insecure-loopback"
+        f"  ringi serve --insecure-loopback --adapters {args.out / 'adapters'}"
     )
     return 0
 
@@ -109,6 +110,11 @@ def generate_each(core: "GenerationCore", documents: "Sequence[Document]", folde
             write_session(core.generate([document], key=key), target)
             tell(done, len(documents))
     return folders
+
+
+def _question_about(suite: "Suite", document: str) -> str:
+    asked = (d.questions[0].question for d in suite.documents if d.name == document)
+    return next(asked, suite.documents[0].questions[0].question)
 
 
 def show_answers(core: "GenerationCore", suite: "Suite") -> None:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from adapters_core.cli import (
     adapters,
+    asking,
     attributing,
     basing,
     checking,
@@ -27,7 +28,7 @@ from adapters_core.versions import code_version
 INTERRUPTED = 130
 EPILOG = """examples:
   ringi generate --context examples/contexts/approval-rules.md --out var/rules
-  ringi inspect var/rules
+  ringi ask var/rules "Who keeps the original of an approval circular?"
   ringi evaluate --suite fictional --limit 20
   ringi serve --insecure-loopback
 
@@ -48,7 +49,19 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action=_Version, nargs=0, help="say the version and the commit, and exit")
     top.add_argument("--debug", action="store_true", help="show where an error was raised")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (basing, adapters, attributing, evaluating, protocol, training, exporting, serving, checking, demo):
+    for module in (
+        basing,
+        adapters,
+        asking,
+        attributing,
+        evaluating,
+        protocol,
+        training,
+        exporting,
+        serving,
+        checking,
+        demo,
+    ):
         module.add(commands)
     return top
 

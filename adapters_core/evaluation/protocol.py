@@ -127,7 +127,7 @@ class Findings:
             reports = {name: Report.from_json(report) for name, report in data.pop("reports").items()}
             return replace(build(cls, {**data, "reports": {}}), reports=reports)
         except (OSError, ValueError, KeyError, AttributeError, TypeError, IntegrityError) as error:
-            raise InputError(f"{path} must be a protocol.json of the protocol command: {error}") from error
+            raise InputError(f"{path} must be a report.json of the protocol command: {error}") from error
 
     def joined(self, others: "Sequence[Findings]") -> "Findings":
         """With the parts that only other runs measured.

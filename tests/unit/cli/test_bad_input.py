@@ -104,6 +104,9 @@ class Place:
     def inspect(self) -> list[str]:
         return ["inspect", str(self.adapter)]
 
+    def ask(self, *more: str) -> list[str]:
+        return ["ask", str(self.adapter), "Who keeps the keys?", *more, *self.on_base]
+
     def train(self, *more: str) -> list[str]:
         run = ["--recipe", "tiny", "--documents", str(self.rules), "--out", str(self.out), "--steps", "2"]
         return ["train", *run, *more, *self.on_base]
@@ -337,10 +340,13 @@ def test_an_adapter_of_another_generator_is_refused(
     refused(place, arguments[command], capsys, 2, "was made by generator")
 
 
-def test_an_adapter_of_another_base_is_not_exported(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", ["export", "ask"])
+def test_an_adapter_of_another_base_is_neither_exported_nor_asked(
+    place: Place, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     other_base(place)
 
-    refused(place, place.export(), capsys, 3, "the adapter was made for the base")
+    refused(place, getattr(place, command)(), capsys, 3, "the adapter was made for the base")
 
 
 def test_training_on_a_base_without_the_recipes_sites_names_those_it_has(
@@ -385,7 +391,7 @@ def test_a_damaged_adapter_is_not_exported(
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-@pytest.mark.parametrize("command", ["inspect", "export", "extend", "attribute"])
+@pytest.mark.parametrize("command", ["inspect", "export", "extend", "attribute", "ask"])
 def test_an_adapter_that_is_not_finite_is_refused(
     place: Place, command: str, bad: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -404,7 +410,7 @@ def test_a_foreign_adapter_has_no_manifest(place: Place, capsys: pytest.CaptureF
 def test_no_folder_is_no_adapter(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(place.adapter)
 
-    for arguments in (place.inspect(), place.extend(), place.export()):
+    for arguments in (place.inspect(), place.extend(), place.export(), place.ask()):
         refused(place, arguments, capsys, 2, "no adapter folder at")
 
 
@@ -465,6 +471,7 @@ def test_a_key_file_of_another_content_is_refused(place: Place, key: bytes, caps
         ("export", "--rank", "eight"),
         ("generate", "--threads", "0"),
         ("attribute", "--steps", "0"),
+        ("ask", "--answer-tokens", "0"),
         ("train", "--steps", "0"),
         ("train", "--batch-rows", "0"),
     ],

@@ -9,10 +9,12 @@ import gguf
 import pytest
 from safetensors.torch import load_file
 
-from adapters_core.artifact import CHUNKS, KEY, STATE, WEIGHTS
+from adapters_core.artifact import CHUNKS, KEY, STATE, WEIGHTS, read_adapter
 from adapters_core.cli.main import main, parser
 from adapters_core.cli.options import SHIPPED
+from adapters_core.data.prompts import question_ids
 from adapters_core.errors import RingiError
+from adapters_core.evaluation.scoring import greedy_answers
 from adapters_core.modeling.base_model import load_base
 from adapters_core.versions import code_version
 from tests.tiny_files import TinyFiles, write_tiny_files
@@ -100,6 +102,26 @@ def test_attribution_adds_up_to_one(
     assert isinstance(answer, dict)
     gain = found["log_probability"] - found["log_probability_base"]  # type: ignore[operator]
     assert sum(span["value"] for span in answer["tokens"]) + found["residual"] == pytest.approx(gain, abs=1e-5)
+
+
+def test_questions_are_answered_by_the_base_alone_and_with_the_adapter(
+    tiny: TinyFiles, adapter: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    questions = ["When does the depot close?", "Who keeps the keys [of the depot]?"]
+    ask = ["ask", str(adapter), *questions, "--answer-tokens", "6", "--base", str(tiny.base), "--threads", "1"]
+    capsys.readouterr()
+    assert main([*ask, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+
+    base = load_base(tiny.base)
+    prompts = [question_ids(base.require_tokenizer(), question) for question in questions]
+    assert [row["question"] for row in rows] == questions
+    for name, pairs in (("base", {}), ("adapter", read_adapter(adapter).pairs)):
+        assert [row[name] for row in rows] == list(greedy_answers(base, prompts, adapters=pairs, max_new_tokens=6))
+    assert [row["base"] for row in rows] != [row["adapter"] for row in rows]
+
+    assert main(ask) == 0
+    assert "keys [of the depot]?" in capsys.readouterr().out
 
 
 def test_a_person_reads_shares_as_percentages_of_every_grain(
