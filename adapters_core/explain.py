@@ -145,12 +145,12 @@ def _leave_one_out(
     if len(chunks) == 1:  # without its only chunk there is no adapter to compare with
         return
     whole = session.state
-    pairs = core.generator.pairs(whole.value().to(core.base.device))
+    pairs = core.pairs(whole.value().to(core.base.device))
     with_it = _answer(core, whole.value(), asked)
     for name, chunk in chunks:
         remaining = [session.chunk_states[e.commitment] for e in whole.entries if e.commitment != name]
         without = whole.erase(session.chunk_states[name], remaining=remaining)
-        moved = drift(pairs, core.generator.pairs(without.value().to(core.base.device)))
+        moved = drift(pairs, core.pairs(without.value().to(core.base.device)))
         without_it = _answer(core, without.value(), asked)
         yield LeaveOneOut(
             commitment=name,

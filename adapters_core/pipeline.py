@@ -44,6 +44,7 @@ from adapters_core.modeling.base_model import BaseModel
 from adapters_core.modeling.generator import Generator
 from adapters_core.modeling.generator_file import load_generator
 from adapters_core.modeling.lora import Pair, applied
+from adapters_core.modeling.side_by_side import MOST_THREADS, Mapper, SideBySide
 from adapters_core.modeling.state import ChunkState, State
 from adapters_core.modeling.taps import encode
 from adapters_core.versions import code_version, library_versions
@@ -86,6 +87,7 @@ class GenerationCore:
         self.generator.prepare(base.dtype)
         self.limits = limits or Limits()
         self.generator_digest = generator.digest()
+        self._each: Mapper = _mapper(base, generator)
 
     def generate(
         self,
@@ -223,7 +225,15 @@ class GenerationCore:
     def pairs_of(self, chunks: Sequence[Sequence[int]]) -> dict[str, Pair]:
         """The pairs of chunks of token ids and nothing else: no commitments, norms or manifest (for measuring)."""
         total_NKV = torch.stack([self.encode(token_ids) for token_ids in chunks]).sum(0)
-        return self.generator.pairs(total_NKV)
+        return self.pairs(total_NKV)
+
+    def pairs(self, state_NKV: Tensor) -> dict[str, Pair]:
+        """The pairs of a state, its sites folded side by side on a CPU.
+
+        Raises:
+            NumericalError: the state or the generator's weights hold NaN or infinite values.
+        """
+        return self.generator.pairs(state_NKV, self._each)
 
     @torch.no_grad()
     def encode_many(self, chunks: Sequence[Sequence[int]]) -> list[Tensor]:
@@ -264,17 +274,17 @@ class GenerationCore:
     def _encode_next(self, state: State, chunk: Chunk) -> Tensor:
         if self.generator.config.encoding == "independent" or not state.entries:
             return self.encode(chunk.token_ids)
-        with applied(self.base, self.generator.pairs(self._value(state))):
+        with applied(self.base, self.pairs(self._value(state))):
             return self.encode(chunk.token_ids)
 
     def _finish(
         self, line: "_Line", added: tuple[ChunkRecord, ...], erased: tuple[str, ...], started: float, *, batched: bool
     ) -> Session:
         if self.limits.rank is None or self.limits.rank >= self.generator.config.rank:
-            pairs, spectra = self.generator.pairs_and_spectra(self._value(line.state))
+            pairs, spectra = self.generator.pairs_and_spectra(self._value(line.state), self._each)
             norms = spectral_norms(spectra)
         else:
-            pairs, lost = reduced(self.generator.pairs(self._value(line.state)), self.limits.rank)
+            pairs, lost = reduced(self.pairs(self._value(line.state)), self.limits.rank)
             norms = site_norms(pairs, lost)
         pairs = {path: pair.to(dtype=torch.float32, device=torch.device("cpu")) for path, pair in pairs.items()}
         identity = Identity(
@@ -395,6 +405,13 @@ class Prepared:
     """Commitments and chunks, in order."""
     started: float
     """Reading of the monotonic clock when the work began."""
+
+
+def _mapper(base: BaseModel, generator: Generator) -> Mapper:
+    """What folds the sites: threads of a CPU; a GPU takes them in batches."""
+    if base.device.type != "cpu":
+        return map
+    return SideBySide(max(1, min(torch.get_num_threads(), len(generator.sites), MOST_THREADS)))
 
 
 def load_core(base: BaseModel, generator_path: Path, *, limits: Limits | None = None) -> GenerationCore:

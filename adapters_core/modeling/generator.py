@@ -29,6 +29,7 @@ from adapters_core.modeling.digests import digest_tensors
 from adapters_core.modeling.finite import all_finite
 from adapters_core.modeling.lora import Pair
 from adapters_core.modeling.polar import PolarFactor, truncated_polar
+from adapters_core.modeling.side_by_side import Mapper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,33 +162,48 @@ class Generator(nn.Module):
         """Indices into ``sites`` of a layer's sites."""
         return [index for index, site in enumerate(self.sites) if site.layer == layer]
 
-    def pairs(self, state_NKV: Float[Tensor, "n k v"]) -> dict[str, Pair]:
+    def pairs(self, state_NKV: Float[Tensor, "n k v"], each: Mapper = map) -> dict[str, Pair]:
         """The low-rank pair of every site, by module path (law 1: exact, of rank at most r).
+
+        Args:
+            state_NKV: the state.
+            each: folds the sites of a CPU, one by one or side by side.
 
         Raises:
             NumericalError: the state or a trained tensor holds NaN or infinite values.
         """
-        pairs: dict[str, Pair] = {}
-        for block in self._blocks():
-            pairs.update(self._fold(block, self._polar(block, state_NKV)))
-        return pairs
 
-    def pairs_and_spectra(self, state_NKV: Float[Tensor, "n k v"]) -> tuple[dict[str, Pair], dict[str, Tensor]]:
+        def fold(block: _Block) -> list[tuple[str, Pair]]:
+            return self._fold(block, self._polar(block, state_NKV))
+
+        return {path: pair for folded in each(fold, self._blocks()) for path, pair in folded}
+
+    def pairs_and_spectra(
+        self, state_NKV: Float[Tensor, "n k v"], each: Mapper = map
+    ) -> tuple[dict[str, Pair], dict[str, Tensor]]:
         """The pairs, and the singular values of every site's delta (largest first, float64), by module path.
+
+        Args:
+            state_NKV: the state.
+            each: as in :meth:`pairs`.
 
         Raises:
             NumericalError: as in :meth:`pairs`.
         """
+
+        def fold(block: _Block) -> tuple[list[tuple[str, Pair]], list[tuple[str, Tensor]]]:
+            factor = self._polar(block, state_NKV)
+            return self._fold(block, factor), self._spectra(block, factor)
+
         pairs: dict[str, Pair] = {}
         spectra: dict[str, Tensor] = {}
-        for block in self._blocks():
-            factor = self._polar(block, state_NKV)
-            pairs.update(self._fold(block, factor))
-            spectra.update(self._spectra(block, factor))
+        for folded, values in each(fold, self._blocks()):
+            pairs.update(folded)
+            spectra.update(values)
         return pairs, spectra
 
     def _blocks(self) -> "Iterator[_Block]":
-        """Sites that are folded together: all of a target on a GPU, one by one on a CPU.
+        """Sites that are folded together: all of a target on a GPU, single ones on a CPU.
 
         A CPU gains nothing from batches, and would need room for the float64 factors of all sites at once.
         """

@@ -55,7 +55,8 @@ def encode(
 
 
 def _accumulate(states_NBKV: list[Tensor | None], members: list[int], k_BTnK: Tensor, v_BTnV: Tensor) -> None:
-    s_BnKV = k_BTnK.permute(0, 2, 3, 1) @ v_BTnV.permute(0, 2, 1, 3)
+    s_XKV = torch.bmm(k_BTnK.permute(0, 2, 3, 1).flatten(0, 1), v_BTnV.permute(0, 2, 1, 3).flatten(0, 1))
+    s_BnKV = s_XKV.unflatten(0, (-1, len(members)))
     for row, index in enumerate(members):
         states_NBKV[index] = s_BnKV[:, row]
 
@@ -111,18 +112,18 @@ def keys_values(
     normalised copy of the hidden states nor one of the values is made.
     """
     config = generator.config
-    inverse_BT = (h_BTD.float().square().mean(-1) + config.norm_eps).rsqrt()
+    norm_BT = torch.linalg.vector_norm(h_BTD, dim=-1, dtype=torch.float32)
+    inverse_BT = (norm_BT.square() / h_BTD.shape[-1] + config.norm_eps).rsqrt()
     kv_BTM = nn.functional.linear(h_BTD, weight_MD).float()
     kv_BTnM = kv_BTM.unflatten(-1, (-1, config.key_size + config.value_size))
     k_BTnK, v_BTnV = kv_BTnM.split((config.key_size, config.value_size), dim=-1)
-    scale_BT = inverse_BT * _shifted(inverse_BT, config.value_shift)
+    own, before = slice(config.value_shift, None), slice(0, h_BTD.shape[1] - config.value_shift)
+    scale_BT = inverse_BT[:, own] * inverse_BT[:, before]
     if mask_BT is not None:
-        scale_BT = scale_BT * mask_BT
-    return _shifted(k_BTnK, config.value_shift) * scale_BT[..., None, None], v_BTnV
+        scale_BT = scale_BT * mask_BT[:, own]
+    return _led(k_BTnK[:, before] * scale_BT[..., None, None], config.value_shift), v_BTnV
 
 
-def _shifted(values_BTX: Tensor, tokens: int) -> Tensor:
-    """Each row's values moved so many tokens to the right, zeros before them."""
-    if tokens == 0:
-        return values_BTX
-    return torch.cat((torch.zeros_like(values_BTX[:, :tokens]), values_BTX[:, :-tokens]), dim=1)
+def _led(k_BTnK: Tensor, tokens: int) -> Tensor:
+    """Keys with zeros for so many tokens before them."""
+    return nn.functional.pad(k_BTnK, (0, 0, 0, 0, tokens, 0)) if tokens else k_BTnK

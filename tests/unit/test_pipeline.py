@@ -118,6 +118,22 @@ def test_the_same_context_and_key_give_the_same_digest(core: GenerationCore) -> 
     assert first.manifest.observation != second.manifest.observation
 
 
+@pytest.mark.parametrize(("made_with", "called_with"), [(1, 1), (1, 2), (2, 1), (2, 2), (3, 2)])
+def test_the_pairs_of_a_state_do_not_depend_on_the_number_of_threads(
+    base: BaseModel, core: GenerationCore, made_with: int, called_with: int
+) -> None:
+    state = core.generate(documents(1, 2), key=KEY).state.value()
+    with threads(1):
+        alone = core.generator.pairs(state)
+
+    with threads(made_with):
+        other = GenerationCore(base, tiny_generator(base))
+    with threads(called_with):
+        pairs = other.pairs(state)
+
+    assert weights_bytes(pairs) == weights_bytes(alone)
+
+
 def changed_generator(base: BaseModel) -> GenerationCore:
     return GenerationCore(base, tiny_generator(base, seed=2))
 
