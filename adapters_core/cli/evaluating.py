@@ -188,22 +188,21 @@ def write(findings: Findings, folder: Path) -> None:
     import json
 
     from adapters_core.evaluation.figures import figures
-    from adapters_core.evaluation.table import markdown
+    from adapters_core.evaluation.table import charts_markdown, markdown
     from adapters_core.storage import atomic_folder
 
     require_replaceable(folder)
     with atomic_folder(folder, replace=True) as staging:
         (staging / "report.json").write_text(json.dumps(findings.to_json(), indent=1, ensure_ascii=False) + "\n")
-        (staging / "report.md").write_text(
-            markdown(findings.report, findings.retention, findings.cost, findings.perplexity)
-        )
-        figures(
+        charts = figures(
             findings.report,
             staging,
             retention=findings.retention,
             cost=findings.cost,
             perplexity=findings.perplexity,
         )
+        tables = markdown(findings.report, findings.retention, findings.cost, findings.perplexity)
+        (staging / "report.md").write_text(f"{tables}\n{charts_markdown(charts)}")
 
 
 def require_replaceable(folder: Path) -> None:

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     from adapters_core.evaluation.baselines import read_reports
     from adapters_core.evaluation.figures import protocol_figures
     from adapters_core.evaluation.protocol import Findings, ProtocolSettings, run_protocol
-    from adapters_core.evaluation.table import protocol_markdown, protocol_sheets, terminal_table
+    from adapters_core.evaluation.table import charts_markdown, protocol_markdown, protocol_sheets, terminal_table
     from adapters_core.storage import atomic_folder
 
     require_replaceable(args.out)
@@ -88,8 +88,8 @@ def run(args: argparse.Namespace) -> int:
         findings = run_protocol(core, settings, tell=lambda part, done, total: tell(done, total, part)).joined(others)
     with atomic_folder(args.out, replace=True) as staging:
         (staging / "report.json").write_text(json.dumps(findings.to_json(), indent=1, ensure_ascii=False) + "\n")
-        (staging / "report.md").write_text(protocol_markdown(findings))
-        protocol_figures(findings, staging)
+        charts = protocol_figures(findings, staging)
+        (staging / "report.md").write_text(f"{protocol_markdown(findings)}\n{charts_markdown(charts)}")
     notes.print(f"written to {args.out}: report.json, report.md and charts (SVG)")
     if args.json:
         print_json(findings.to_json())

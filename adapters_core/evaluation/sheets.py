@@ -63,11 +63,12 @@ def retention_sheet(retention: Retention) -> Sheet:
         )
         for s in retention.summaries
     )
-    columns = ["method", "KL per neutral token", "perplexity", "unrelated answers' NLL"]
+    columns = ["method", "KL per neutral token", "perplexity", "unrelated answers' NLL, change"]
     neutral, unrelated = short_number(retention.base_nll), short_number(retention.base_question_nll)
     notes = [
         f"base: neutral text {neutral} nats per token over {retention.neutral_tokens} tokens",
         f"base: answers to {retention.questions} unrelated questions {unrelated} nats per token",
+        "change: nats per token more than the base needs; below 0 they are answered better than by it",
     ]
     if retention.base_contains is not None:
         columns += ["unrelated answers right", "answers unchanged"]
@@ -189,6 +190,10 @@ def _report_notes(report: Report) -> tuple[str, ...]:
     names = [summary.method for summary in report.methods]
     level = report.methods[0].nll.level
     notes = [f"NLL: nats per token of the gold answer; brackets: {level:.0%} intervals, documents resampled"]
+    if {"none", "prompt", "adapter", "wrong"} <= set(names):
+        notes.append(
+            "recovery: the share of what the prompt gains; specific: only what a wrong document does not bring"
+        )
     if "adapter" in names and "wrong" in names:
         against = report.summary("adapter").against["wrong"]
         notes.append(f"adapter minus adapter of a wrong document: {interval_text(against.interval, signed=True)} nats")

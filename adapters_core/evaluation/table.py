@@ -1,5 +1,8 @@
 """Reports in the terminal (rich) and as Markdown."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from rich.table import Table
 from rich.text import Text
 
@@ -73,6 +76,11 @@ def markdown(
     sheets += [perplexity_sheet(perplexity)] if perplexity else []
     sheets += [cost_sheet(cost)] if cost else []
     return "\n".join(["# Evaluation", "", *(markdown_table(sheet) for sheet in sheets), _provenance(report)])
+
+
+def charts_markdown(charts: Sequence[Path]) -> str:
+    """Charts that lie beside a report, shown at its end."""
+    return "\n".join(["## Charts", "", *(f"![{chart.stem}]({chart.name})" for chart in charts), ""])
 
 
 def markdown_table(sheet: Sheet) -> str:

@@ -1,6 +1,7 @@
 """ringi evaluate on a tiny base and a suite of two documents."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,9 @@ def test_the_report_has_every_method_and_the_control(
     assert found["cost"] is None
     written = {path.name for path in (tmp_path / "report").iterdir()}
     assert {"report.json", "report.md"} <= written
-    assert any(name.endswith(".svg") for name in written)
+    shown = re.findall(r"!\[.+?\]\((.+?)\)", (tmp_path / "report" / "report.md").read_text())
+    assert set(shown) == written - {"report.json", "report.md"}
+    assert "retention.svg" in shown
 
 
 def test_the_table_is_for_people(tiny: TinyFiles, suite: str, capsys: pytest.CaptureFixture[str]) -> None:
