@@ -11,7 +11,7 @@ from adapters_core.errors import AccessError
 from adapters_core.ledger import people_queries, records
 from adapters_core.ledger.transactions import Reader
 from governance.policy.actors import Actor, Standing
-from governance.proofs import fresh_proofs, method
+from governance.proofs import Proof, fresh_proofs, method
 
 USED = "ringi_proof_used"
 
@@ -35,6 +35,13 @@ def actor_of(request: HttpRequest) -> Actor:
         method=method(renewed[-1]) if renewed else "+".join(methods),
         authenticated=_moment(signed_in[-1]["at"]) if signed_in else None,
         confirmed=_moment(renewed[-1]["at"]) if renewed else None,
+    )
+
+
+def person_of(user: User, proof: Proof, *, at: datetime) -> Actor:
+    """A person who has just proved who they are outside of a browser; this signs nothing."""
+    return Actor(
+        id=user.username, name=user.first_name or user.email, kind="person", method=method(proof), authenticated=at
     )
 
 

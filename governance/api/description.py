@@ -39,8 +39,8 @@ PROBLEM: Mapping[str, Any] = {
 }
 ALWAYS = {
     "400": "The request is malformed.",
-    "401": "No token, or one that is unknown, revoked or expired.",
-    "403": "The token may not do this; where it was to change something, that is recorded.",
+    "401": "No token, or one that is unknown, revoked or expired; no such account, or too many wrong attempts.",
+    "403": "The caller may not do this; where it was to change something, that is recorded.",
     "503": "The ledger is busy: try again.",
 }
 ASKING = {"422": "A field is not as it must be."}
@@ -54,7 +54,9 @@ SENDING = {
 SUMMARY = """\
 Programs read, submit contexts, generate, extend, erase and evaluate adapters with a service token
 (`Authorization: Bearer ringi_...`). Decisions, deployments and administration are for people: a token that tries is
-answered 403, and the attempt is recorded in the ledger."""
+answered 403, and the attempt is recorded in the ledger. What a slot serves can be changed here by an administrator,
+with address and password (`Authorization: Basic`) and the one-time code of their authenticator app, if they have one
+(`X-Ringi-Code`)."""
 
 
 class Api(NinjaAPI):

@@ -14,16 +14,16 @@ T = TypeVar("T")
 
 
 def actor_of(request: HttpRequest) -> Actor:
-    """The service behind the token."""
+    """The service behind the token, or the person who calls."""
     actor: Actor = request.auth  # type: ignore[attr-defined]  # django-ninja puts it there
     return actor
 
 
 def read(request: HttpRequest, look: Callable[[Reader], T]) -> T:
-    """What a token that may read finds in one snapshot.
+    """What a caller who may read finds in one snapshot.
 
     Raises:
-        DeniedError: the token has not the scope ``read``.
+        DeniedError: the token has not the scope ``read``, or the person no role.
     """
     may_read(actor_of(request))
     return look_up(look)

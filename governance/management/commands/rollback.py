@@ -12,9 +12,10 @@ from django.core.management import BaseCommand, CommandError
 
 from adapters_core.errors import RingiError
 from adapters_core.ledger import slot_queries
+from governance.actors import person_of
 from governance.installation import installation
 from governance.policy.actors import Actor
-from governance.proofs import means_of, method, take_code
+from governance.proofs import means_of, take_code
 from governance.services.kill_switch import kill_switch
 from governance.services.roll_back import roll_back
 
@@ -63,14 +64,7 @@ class Command(BaseCommand):
             if kind is None:
                 raise CommandError("the one-time code must be the current one, and not used before: it is not")
             proof = {"type": kind, "with_password": True}
-        now = installation().ledger.clock()
-        return Actor(
-            id=user.username,
-            name=user.first_name or email,
-            kind="person",
-            method=method(proof),
-            authenticated=now,
-        )
+        return person_of(user, proof, at=installation().ledger.clock())
 
     def _wait(self, deployment: str) -> None:
         deadline = time.monotonic() + WAIT_SECONDS

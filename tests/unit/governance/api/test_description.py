@@ -35,10 +35,15 @@ def test_it_is_openapi_3_1_and_says_where_it_is(described: dict[str, Any]) -> No
     assert Client().get("/api/v1/").json()["openapi"] == "/api/v1/openapi.json"
 
 
-def test_every_operation_says_what_it_does_and_bears_a_token(described: dict[str, Any]) -> None:
+PEOPLE = {"read_slot", "deploy_adapter", "roll_back_slot", "kill_slot", "read_deployment"}
+"""Operations that people may call with their password."""
+
+
+def test_every_operation_says_what_it_does_and_who_may_call_it(described: dict[str, Any]) -> None:
     for _method, operation in operations(described):
         assert operation["description"].endswith(".")
-        assert operation["security"] == [{"TokenBearer": []}]
+        people: list[dict[str, list[str]]] = [{"PersonBasic": []}] if operation["operationId"] in PEOPLE else []
+        assert operation["security"] == [{"TokenBearer": []}, *people]
         assert operation["tags"]
 
 

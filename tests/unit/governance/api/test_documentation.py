@@ -2,17 +2,20 @@
 
 import json
 import re
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 from django.urls import resolve
 
 from governance.api.routes import TAKES
 from governance.policy.actions import SCOPES_FOR, Action
 from governance.policy.reasons import REASONS
 from governance.services.submit_context import MAX_BYTES
+from tests.cast import MISAKI, PASSWORD, sign_up
 from tests.factories.worlds import Caller, World, caller
 from tests.unit.governance.api.conftest import Filled
 from tests.unit.governance.api.test_scopes import OPERATIONS
@@ -20,7 +23,7 @@ from tests.unit.governance.api.test_scopes import OPERATIONS
 pytestmark = pytest.mark.django_db
 TEXT = Path("docs/api.md").read_text(encoding="utf-8")
 CALLS = re.findall(r'^    (curl (?:[^\n]|\n {6,})*?"\$RINGI(/[^"]+)")', TEXT, re.MULTILINE)
-SCOPES = {"never": set[str](), "`generate` or `evaluate`": {"generate", "evaluate"}}
+SCOPES = {"never": set[str](), "people": set[str](), "`generate` or `evaluate`": {"generate", "evaluate"}}
 
 
 def filled_in(address: str, world: World) -> str:
@@ -42,10 +45,17 @@ def test_each_example_works_as_it_is_written(filled: Filled, call: str, address:
     address = address.replace("second=200", "second=20").replace("first=100", "first=10")
 
     assert resolve(address.partition("?")[0]).url_name != "nowhere"
-    assert run(program, call, address).status_code in {200, 201, 202}
+    assert run(program, call, address, filled.world).status_code in {200, 201, 202}
 
 
-def run(program: Caller, call: str, address: str) -> Any:
+def run(program: Caller, call: str, address: str, world: World) -> Any:
+    if user := re.search(r"--user (\S+)", call):
+        sign_up(MISAKI)
+        headers = {"authorization": f"Basic {b64encode(f'{user[1]}:{PASSWORD}'.encode()).decode()}"}
+        if body := re.search(r"-d '(.*?)' ", call, re.DOTALL):
+            stated = filled_in(body[1], world)
+            return Client().post(address, stated, content_type="application/json", headers=headers)
+        return Client().get(address, headers=headers)
     if " -F " in call:
         given = dict(re.findall(r'-F (\w+)="?([^@"\s][^"]*?)"? ', call))
         file = SimpleUploadedFile(re.findall(r"file=@(\S+)", call)[0], b"The daily allowance is 3,000 yen.")
