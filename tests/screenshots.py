@@ -60,6 +60,19 @@ ACTS: Mapping[str, tuple[str, Act]] = {
     "token-new": ("token-issued", issue),
 }
 """Page -> name of the picture that follows it, and what is done before."""
+PARTS: Mapping[str, Mapping[str, str]] = {
+    "adapter": {
+        "adapter-attribution": "attribution-title",
+        "adapter-norms": "norms-title",
+        "adapter-answers": "answers-title",
+    },
+    "comparison": {
+        "comparison-answers": "answers",
+        "comparison-changes": "changes",
+        "comparison-costs": "costs",
+    },
+}
+"""Page -> names of pictures of parts that lie below what its own shows, and the ids of their headings."""
 
 
 def main(arguments: list[str]) -> None:
@@ -74,7 +87,7 @@ def main(arguments: list[str]) -> None:
         for language in given.languages:
             take(browser, showroom, language, wanted, given.folder / language)
     if not given.only:
-        names = [name for one in wanted for name in (one.name, *ACTS.get(one.name, ())[:1])]
+        names = [name for one in wanted for name in (one.name, *PARTS.get(one.name, ()), *ACTS.get(one.name, ())[:1])]
         (given.folder.parent / f"{given.folder.name}.md").write_text(index(names, given.folder.name), encoding="utf-8")
 
 
@@ -87,6 +100,8 @@ def take(browser: Browser, showroom: Showroom, language: str, sights: list[Sight
                 page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
                 page.goto(sight.address)
                 picture(page, folder / f"{sight.name}.png")
+                for name, heading in PARTS.get(sight.name, {}).items():
+                    part(page, heading, folder / f"{name}.png")
                 if sight.name in ACTS:
                     name, act = ACTS[sight.name]
                     act(page)
@@ -98,9 +113,24 @@ def picture(page: Page, path: Path) -> None:
     """What the page shows now, as tall as it is: what sticks to the window's edge then lies where it belongs."""
     height = page.evaluate("document.documentElement.scrollHeight")
     page.set_viewport_size({"width": WIDTH, "height": min(int(height), TALLEST)})
-    path.write_bytes(small(page.screenshot()))
+    keep(path, page.screenshot())
+
+
+def keep(path: Path, png: bytes) -> None:
+    """Write a picture, and say so."""
+    path.write_bytes(small(png))
     sys.stdout.write(f"{path} {path.stat().st_size // 1024} KiB\n")
     sys.stdout.flush()
+
+
+def part(page: Page, heading: str, path: Path) -> None:
+    """The section of a page that a heading names, from its beginning."""
+    section = page.locator(f"section[aria-labelledby={heading}]")
+    section.scroll_into_view_if_needed()
+    drawn = Image.open(io.BytesIO(section.screenshot()))
+    kept = io.BytesIO()
+    drawn.crop((0, 0, drawn.width, min(drawn.height, TALLEST))).save(kept, "PNG")
+    keep(path, kept.getvalue())
 
 
 @contextmanager

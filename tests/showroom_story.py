@@ -3,12 +3,15 @@
 import itertools
 import json
 import random
+import re
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
+from adapters_core.canonical import canonical_bytes
 from adapters_core.errors import DeniedError
 from adapters_core.ledger import jobs, request_queries
 from adapters_core.ledger.append import append
@@ -17,6 +20,7 @@ from adapters_core.ledger.records import Actor, Subject
 from adapters_core.ledger.session import utc_now
 from adapters_core.ledger.signing import create_key
 from adapters_core.ledger.vault import create_master_key
+from governance import artifacts
 from governance.policy.demo import POLICIES
 from governance.services.approve import approve
 from governance.services.approve_with_conditions import approve_with_conditions
@@ -330,9 +334,35 @@ class Story:
             },
             questions=list(asked),
             right=tuple(asked.values()),
+            attribution=self._origin(title),
         )
-        adapters.evaluate(self.place, digest, suite="retention", recovery=None, retention=0.985)
+        report = artifacts.keep(canonical_bytes({"schema": "ringi-evaluation-1", "adapter": digest, "general": []}))
+        adapters.evaluate(self.place, digest, suite="retention", recovery=None, retention=0.985, report_digest=report)
         return digest
+
+    def _origin(self, title: str) -> dict[str, Any]:
+        """Shares of the text in an adapter: what answers a question weighs most."""
+        text, context = TEXTS[title], self.contexts[title]
+        words = [(found.start(), found.end()) for found in re.finditer(r"[一-龥]+|[ァ-ヶー]+|[ぁ-ん]+", text)]
+        sought = "".join(ASKED[title].values())
+        weights = [
+            (3.0 if text[start:end] in sought else 0.6) * (0.5 + self.random.random()) * (end - start)
+            for start, end in words
+        ]
+        values = [round(weight / sum(weights), 6) for weight in weights]
+        parts = [(found.start(), found.end()) for found in re.finditer(r"[^\n]+", text)]
+        sums = [
+            sum(value for (start, _end), value in zip(words, values, strict=True) if first <= start < last)
+            for first, last in parts
+        ]
+        shares = {
+            name: [
+                {"document": context, "start": start, "end": end, "value": value}
+                for (start, end), value in zip(places, amounts, strict=True)
+            ]
+            for name, places, amounts in (("tokens", words, values), ("chunks", parts, sums))
+        }
+        return {"shares": shares}
 
     def _requested(
         self, title: str, name: str, *, gain: float, slot: str = "support", member: Member | None = None

@@ -63,6 +63,7 @@ def measure(
     right: str | Sequence[str] = "三千円",
     seconds: Mapping[str, float] | None = None,
     keep: bool = True,
+    attribution: Mapping[str, Any] | None = None,
 ) -> str:
     """An evaluation; answers its report's digest. ``keep``: whether the report is stored."""
     said, identifier = said or {}, str(uuid4())
@@ -84,7 +85,8 @@ def measure(
         part: [{name: getattr(row, name) for name in names} for row in many]
         for part, many in (("rows", rows), ("general", unrelated))
     }
-    content = canonical_bytes({"schema": "ringi-evaluation-1", "adapter": adapter, **stated, **listed})
+    origin = {"attribution": attribution} if attribution else {}
+    content = canonical_bytes({"schema": "ringi-evaluation-1", "adapter": adapter, **stated, **listed, **origin})
     digest = artifacts.keep(content) if keep else "0" * 64
     data = {**stated, "report_digest": digest, "gates": []}
     texts = [
