@@ -59,8 +59,10 @@ class Generations:
         """Begin an adapter that continues another. Raises as :meth:`generate`, and as :meth:`SessionStore.read`."""
         return self._encode(self._core.prepare(documents, session=self._store.read(digest)), progress)
 
-    def erase(self, digest: str, *, chunks: Sequence[str], documents: Sequence[str]) -> Job[Session]:
-        """Begin an adapter that never saw some chunks.
+    def erase(
+        self, digest: str, *, chunks: Sequence[str], documents: Sequence[str], progress: ProgressCallback
+    ) -> Job[Session]:
+        """Begin an adapter that never saw some chunks; that is one piece of work, however many there are.
 
         Raises:
             InputError: a document is not part of the adapter.
@@ -71,7 +73,13 @@ class Generations:
         if unknown := sorted(set(documents) - names):
             raise InputError(f"{len(unknown)} of the named documents are not part of adapter {digest[:16]}")
         of_documents = [c for c, place in session.places.items() if place.document in set(documents)]
-        return self._alone(lambda _turn: self._core.erase(session, [*chunks, *of_documents]))
+
+        def work(_turn: Turn) -> Session:
+            erased = self._core.erase(session, [*chunks, *of_documents])
+            progress(1, 1)
+            return erased
+
+        return self._alone(work)
 
     def _encode(self, prepared: Prepared, progress: ProgressCallback) -> Job[Session]:
         if self._batch_tokens is not None:

@@ -54,7 +54,9 @@ async def erase(body: EraseRequest, request: Request, service: Service) -> Respo
     """Make an adapter that never saw some of another's chunks."""
     return await answer_job(
         request,
-        lambda _tell: service.generations.erase(body.adapter, chunks=body.chunks, documents=body.documents),
+        lambda tell: service.generations.erase(
+            body.adapter, chunks=body.chunks, documents=body.documents, progress=tell
+        ),
         _keep(service, "erase"),
     )
 

@@ -69,6 +69,21 @@ def test_extending_names_the_parent_and_erasing_takes_it_back(tiny: TinyService)
         assert erased["manifest"]["identity"][field] == ferry["manifest"]["identity"][field]
 
 
+def test_extending_and_erasing_tell_their_progress_too(tiny: TinyService) -> None:
+    ferry = tiny.generate(FERRY)
+    both = tiny.call.post("/v1/extend", {"adapter": ferry["digest"], "documents": [TEA]}).json()
+    added = len(both["chunks"]) - len(ferry["chunks"])
+    erased = {"adapter": both["digest"], "documents": ["tea"]}
+    for path, body, pieces in (
+        ("/v1/extend", {"adapter": ferry["digest"], "documents": [TEA]}, added),
+        ("/v1/erase", erased, 1),
+    ):
+        answer = tiny.call.post(path, body, headers={"accept": "text/event-stream"})
+        *told, (name, result) = events(answer.text)
+        assert told == [("progress", {"done": done, "total": pieces}) for done in range(1, pieces + 1)], path
+        assert (name, result["digest"]) == ("result", tiny.call.post(path, body).json()["digest"])
+
+
 def test_what_was_made_can_be_fetched_and_is_what_its_digest_says(tiny: TinyService) -> None:
     made = tiny.generate(FERRY)
     manifest = tiny.call.get(f"/v1/adapters/{made['digest']}")
