@@ -62,6 +62,8 @@ class Environment:
     time_zone: str
     sign_on: SignOn | None
     mail_url: str | None
+    mail_from: str
+    """Who mails are from."""
     trust_proxy: bool
     """Whether a proxy in front sets X-Forwarded-Proto and X-Forwarded-For."""
     answered_questions: int
@@ -82,9 +84,10 @@ def read_environment(environ: Mapping[str, str], *, root: Path) -> Environment:
     """
     debug = _flag(environ, "RINGI_DEBUG", default=True)
     var = Path(environ.get("RINGI_VAR") or root / "var").absolute()
+    address = (environ.get("RINGI_ADDRESS") or "http://127.0.0.1:8000").rstrip("/")
     environment = Environment(
         debug=debug,
-        address=(environ.get("RINGI_ADDRESS") or "http://127.0.0.1:8000").rstrip("/"),
+        address=address,
         allowed_hosts=_hosts(environ, debug=debug),
         secret_key=environ.get("RINGI_SECRET_KEY") or (_kept_secret(var / "secret_key") if debug else ""),
         var=var,
@@ -100,6 +103,7 @@ def read_environment(environ: Mapping[str, str], *, root: Path) -> Environment:
         time_zone=environ.get("RINGI_TIME_ZONE") or "Asia/Tokyo",
         sign_on=_sign_on(environ),
         mail_url=environ.get("RINGI_MAIL_URL") or None,
+        mail_from=environ.get("RINGI_MAIL_FROM") or f"Ringi <ringi@{urlsplit(address).hostname}>",
         trust_proxy=_flag(environ, "RINGI_TRUST_PROXY", default=False),
         answered_questions=_number(environ, "RINGI_ANSWERED_QUESTIONS", default=8, least=FEWEST_ANSWERED),
         sign_with_second_factor=_flag(environ, "RINGI_SIGN_WITH_SECOND_FACTOR", default=False),

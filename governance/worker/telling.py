@@ -10,7 +10,7 @@ import hmac
 import json
 import time
 from collections.abc import Mapping
-from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
+from smtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -92,7 +92,9 @@ def write(payload: Mapping[str, Any], *, key: str) -> str:
         code = _status(error)
         if code is not None and code >= _FOR_GOOD:
             raise EngineRefusedError(f"the mail server refused the notice: status {code}") from error
-        raise EngineError(f"the mail server must take the notice, it did not: {type(error).__name__} {code}") from error
+        raise EngineError(
+            f"the mail server must take the notice, it did not: {type(error).__name__} {error}"
+        ) from error
     except OSError as error:
         raise EngineError(f"the mail server must take the notice, it did not: {error}") from error
     return "mailed"
@@ -147,7 +149,7 @@ def letter(notice: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _status(error: SMTPException) -> int | None:
-    """What a mail server answered, where it did."""
+    """What a mail server answered about this address or this mail; None for what is wrong with all of them."""
     if isinstance(error, SMTPRecipientsRefused):
         return max((code for code, _text in error.recipients.values()), default=None)
-    return error.smtp_code if isinstance(error, SMTPResponseException) else None
+    return error.smtp_code if isinstance(error, SMTPDataError) else None

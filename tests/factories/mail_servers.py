@@ -14,6 +14,8 @@ class MailServer:
     """What it was sent, and what it answers to whom."""
 
     port: int = 0
+    sender: int = 250
+    """What it answers to whoever sends."""
     answers: dict[str, list[int]] = field(default_factory=dict)
     """Address -> the statuses of its next mails; 250 once they are used up."""
     mails: list[tuple[str, EmailMessage]] = field(default_factory=list)
@@ -34,7 +36,9 @@ def mail_server() -> Iterator[MailServer]:
                 if word == b"QUIT":
                     self._say(221)
                     return
-                if word == b"RCPT":
+                if word == b"MAIL":
+                    self._say(state.sender)
+                elif word == b"RCPT":
                     to = line.decode().partition("<")[2].partition(">")[0]
                     waiting = state.answers.get(to) or [250]
                     self._say(waiting.pop(0))

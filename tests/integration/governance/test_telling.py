@@ -114,6 +114,20 @@ def test_mails_wait_for_a_server_that_is_down(
     assert [to for to, _mail in mails.mails] == [YUKI.email]
 
 
+def test_a_server_that_takes_nothing_from_us_is_no_fault_of_the_address(
+    place: Place, at: Workplace, mails: MailServer
+) -> None:
+    sign_up(YUKI)
+    mails.sender = 550
+    notice(place, YUKI)
+    deliver(place, at, rounds=2)
+    assert sent(place)[YUKI.id].state == "pending"
+
+    mails.sender = 250
+    deliver(place, at, rounds=1)
+    assert [to for to, _mail in mails.mails] == [YUKI.email]
+
+
 def test_the_same_mail_carries_the_same_id_and_others_another(mails: MailServer) -> None:
     sign_up(YUKI)
     about = {"person": YUKI.id, "notice": {"kind": "delegated", "subject": {"kind": "delegation", "id": "d-1"}}}

@@ -51,6 +51,19 @@ print(json.dumps([found, {name: getattr(settings, name) for name in names}, sett
     assert cookie.startswith("__Host-")
 
 
+def test_mails_are_from_this_installation_and_wait_for_no_silent_server(tmp_path: Path) -> None:
+    script = """
+names = "DEFAULT_FROM_EMAIL EMAIL_HOST EMAIL_PORT EMAIL_HOST_USER EMAIL_HOST_PASSWORD EMAIL_USE_TLS".split()
+print(json.dumps([*(getattr(settings, name) for name in names), 0 < settings.EMAIL_TIMEOUT < 60]))
+"""
+    done = run(tmp_path, script, **SAFE, RINGI_MAIL_URL="smtp://mailer%40ringi.example:a%2Fb%3A@mail.example")
+
+    assert done.returncode == 0, done.stderr
+    sender, *rest = json.loads(done.stdout)
+    assert sender == "Ringi <ringi@ringi.example>"
+    assert rest == ["mail.example", 587, "mailer@ringi.example", "a/b:", True, True]
+
+
 def test_a_sign_on_provider_is_offered_when_it_is_set(tmp_path: Path) -> None:
     provider = {"OIDC_ISSUER": "https://id.example", "OIDC_CLIENT_ID": "ringi", "OIDC_CLIENT_SECRET": "s"}
     script = """
