@@ -20,7 +20,7 @@ from adapters_core.data.sentences import sentence_spans
 from adapters_core.errors import MismatchError
 from adapters_core.modeling.adapter import drift
 from adapters_core.modeling.attribution import WeightedChunk, answer_scores, log_probability, token_shares
-from adapters_core.pipeline import GenerationCore, commit_chunk
+from adapters_core.pipeline import GenerationCore, ProgressCallback, commit_chunk, no_progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +97,11 @@ def attribute(
     question: str | None = None,
     answer: str | None = None,
     steps: int = 8,
+    progress: ProgressCallback = no_progress,
 ) -> Attribution:
     """Attribute an adapter, and if a question and its answer are given that answer, to the context.
+
+    Progress is told after the shares, and after each chunk that is left out: of a long context those take the time.
 
     Raises:
         MismatchError: the adapter is of another base or generator, the documents are not those it was made from, or
@@ -124,11 +127,17 @@ def attribute(
     lengths = [len(chunk.token_ids) for _, chunk in chunks]
     names = [site.name for site in core.generator.sites]
     per_chunk_CN = torch.stack([part.sum(0) for part in shares_TN.split(lengths)])
+    pieces = 1 + (len(chunks) if len(chunks) > 1 else 0)
+    progress(1, pieces)
+    left_out = []
+    for one in _leave_one_out(core, session, chunks, asked):
+        left_out.append(one)
+        progress(1 + len(left_out), pieces)
     return Attribution(
         adapter=session.adapter.digest,
         shares=_breakdown(chunks, documents, shares_TN.mean(1)),
         sites={name: tuple(map(float, per_chunk_CN[:, index])) for index, name in enumerate(names)},
-        leave_one_out=tuple(_leave_one_out(core, session, chunks, asked)),
+        leave_one_out=tuple(left_out),
         answer=_breakdown(chunks, documents, scores.scores_TN.sum(1)) if scores else None,
         log_probability=scores.log_probability if scores else None,
         log_probability_base=scores.log_probability_base if scores else None,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters_core.cli.options import add_json_option, add_model_options, command, load_core_of, positive
-from adapters_core.cli.output import print_json, results
+from adapters_core.cli.output import print_json, progress_bar, results
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
     documents = read_documents(args.context)
     session = read_session(args.adapter)
     core = load_core_of(args)
-    found = attribute(core, session, documents, question=args.question, answer=args.answer, steps=args.steps)
+    with progress_bar("attributing") as tell:
+        found = attribute(
+            core, session, documents, question=args.question, answer=args.answer, steps=args.steps, progress=tell
+        )
     if args.json:
         print_json(found.to_json())
     else:

@@ -65,6 +65,17 @@ def measured(core: GenerationCore, session: Session) -> float:
 # --------------------------------------------------------------------------------------------------------------- shares
 
 
+@pytest.mark.parametrize("more", [(), (Document(name="gate", text="The gate is shut at ten."),)])
+def test_progress_is_told_for_the_shares_and_every_chunk_left_out(
+    core: GenerationCore, more: tuple[Document, ...]
+) -> None:
+    told: list[tuple[int, int]] = []
+    found = attribute(core, core.generate([TEA, *more]), [TEA, *more], progress=lambda *now: told.append(now))
+
+    pieces = 1 + len(found.leave_one_out)
+    assert told == [(done, pieces) for done in range(1, pieces + 1)]
+
+
 @pytest.mark.parametrize("decay", [1.0, 0.6])
 def test_shares_add_up_to_one_at_every_grain_and_every_site(core: GenerationCore, decay: float) -> None:
     found = attribute(core, core.generate(ALL, key=KEY, decay=decay), ALL)

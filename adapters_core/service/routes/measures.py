@@ -31,7 +31,7 @@ async def evaluate(body: EvaluateRequest, request: Request, service: Service) ->
 @router.post("/v1/attribute", response_model=AttributionAnswer)
 async def attribution(body: AttributeRequest, request: Request, service: Service) -> Response:
     """Attribute an adapter, and an answer, to the context it was made from."""
-    return await answer_job(request, lambda _tell: _begin_attribution(body, service), _attribution_answer)
+    return await answer_job(request, lambda tell: _begin_attribution(body, service, tell), _attribution_answer)
 
 
 def _begin_questions(body: EvaluateRequest, service: CoreService, tell: Tell) -> Job[BaseModel]:
@@ -57,14 +57,22 @@ def _begin_suite(body: EvaluateRequest, service: CoreService, tell: Tell) -> Job
     return service.scheduler.submit(work)
 
 
-def _begin_attribution(body: AttributeRequest, service: CoreService) -> Job[Attribution]:
+def _begin_attribution(body: AttributeRequest, service: CoreService, tell: Tell) -> Job[Attribution]:
     session = service.store.read(body.adapter)
     documents = service.documents(body.documents)
-    return service.scheduler.submit(
-        lambda _turn: attribute(
-            service.core, session, documents, question=body.question, answer=body.answer, steps=body.steps
+
+    def work(turn: Turn) -> Attribution:
+        return attribute(
+            service.core,
+            session,
+            documents,
+            question=body.question,
+            answer=body.answer,
+            steps=body.steps,
+            progress=_pausing(turn, tell),
         )
-    )
+
+    return service.scheduler.submit(work)
 
 
 def _resolved(service: CoreService, adapter: str | None) -> ResolvedModel | None:

@@ -96,6 +96,11 @@ def test_shares_add_up_to_one_and_chunks_to_their_effect(tiny: TinyService) -> N
     assert sum(span["value"] for span in found["answer"]["chunks"]) + found["residual"] == pytest.approx(effect)
     assert len(found["leave_one_out"]) == len(made["chunks"])
 
+    *told, (name, result) = events(tiny.call.post("/v1/attribute", body, headers={"accept": "text/event-stream"}).text)
+    pieces = 1 + len(made["chunks"])
+    assert told == [("progress", {"done": done, "total": pieces}) for done in range(1, pieces + 1)]
+    assert (name, result) == ("result", found)
+
 
 @pytest.mark.parametrize(
     ("path", "body", "status", "says"),
