@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -68,6 +68,42 @@ def atomic_file(target: Path) -> Iterator[Path]:
             staging.unlink(missing_ok=True)
 
 
+def write_files(contents: Mapping[Path, bytes]) -> None:
+    """Write files, each of them whole or not at all; they are on the disk when this returns.
+
+    All are written before the first is waited for, and a folder is waited for once: a journal that took them together
+    has little left to do for the later ones.
+
+    Args:
+        contents: target -> bytes; a file that is there is replaced.
+
+    Raises:
+        StorageError: a write failed. Nothing is left of the files but those that were there, or were whole already.
+    """
+    staged: dict[Path, Path] = {}
+    try:
+        for target, data in contents.items():
+            with _storage_errors(target):
+                _make_folder(target.parent)
+                handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+                staged[target] = Path(name)
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                staged[target].chmod(0o644)
+        for target, staging in staged.items():
+            with _storage_errors(target):
+                _sync(staging)
+        for target, staging in staged.items():
+            with _storage_errors(target):
+                staging.replace(target)
+        for folder in {target.parent for target in staged}:
+            with _storage_errors(folder):
+                _sync(folder)
+    finally:
+        for staging in staged.values():
+            staging.unlink(missing_ok=True)
+
+
 def sync_tree(folder: Path) -> None:
     """Flush every file and folder below to the disk."""
     for path in [*folder.rglob("*"), folder]:
@@ -99,6 +135,14 @@ def exclusive(target: Path) -> Iterator[None]:
         with suppress(OSError):
             lock_path.unlink()
         lock.release()
+
+
+def _make_folder(folder: Path) -> None:
+    """A folder that is on the disk under its name, and those above it."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from adapters_core.canonical import file_sha256, sha256_hex
 from adapters_core.errors import BusyError, IntegrityError, StorageError
-from adapters_core.storage import atomic_file, atomic_folder
+from adapters_core.storage import atomic_folder, write_files
 from governance.installation import artifact_path
 
 _TRIES = 50
@@ -25,12 +25,21 @@ def keep(data: bytes) -> str:
         StorageError: it could not be written; nothing is left of it.
     """
     digest = sha256_hex(data)
-    path = artifact_path(digest)
-    if path.is_file() and file_sha256(path) == digest:
-        return digest
-    with atomic_file(path) as draft:
-        draft.write_bytes(data)
+    keep_all({digest: data})
     return digest
+
+
+def keep_all(files: Mapping[str, bytes]) -> None:
+    """Keep files that are kept or lost together, as those of an adapter. They are on the disk when this returns.
+
+    Args:
+        files: SHA-256 -> bytes. Who has just computed it need not wait for it twice; whoever reads finds a wrong one.
+
+    Raises:
+        StorageError: one could not be written; nothing is left of it.
+    """
+    paths = {artifact_path(digest): digest for digest in files}
+    write_files({path: files[digest] for path, digest in paths.items() if not _is_whole(path, digest)})
 
 
 def read(digest: str) -> bytes:
@@ -92,6 +101,10 @@ def serving_folder() -> Path:
     """Where the folders lie from which engines load."""
     folder: Path = settings.VAR / "serving"
     return folder
+
+
+def _is_whole(path: Path, digest: str) -> bool:
+    return path.is_file() and file_sha256(path) == digest
 
 
 def _make(folder: Path, files: Mapping[str, str]) -> None:

@@ -4,22 +4,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import rfc8785
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, select
 
 from adapters_core.canonical import canonical_bytes
 from adapters_core.errors import EntryError
-from adapters_core.ledger.chain import GENESIS, leaf_hash
+from adapters_core.ledger.chain import GENESIS, Frontier, leaf_hash
 from adapters_core.ledger.checkpoints import stored_frontier
 from adapters_core.ledger.events import DENIED, EVENTS, KINDS
 from adapters_core.ledger.index import index_entry
+from adapters_core.ledger.inserting import insert_rows
 from adapters_core.ledger.records import Actor, Entry, Subject, entry_from, time_text
 from adapters_core.ledger.tables import entries
 from adapters_core.ledger.transactions import Writer
 
 MAX_BODY_BYTES = 4 * 2**20
 MAX_ID = 255
-_INSERT = insert(entries)
-_NEWEST = select(entries.c.seq, entries.c.leaf_hash, entries.c.body).order_by(entries.c.seq.desc()).limit(1)
+_NEWEST = select(entries.c.seq, entries.c.leaf_hash).order_by(entries.c.seq.desc()).limit(1)
+_BODY = select(entries.c.body).where(entries.c.seq == bindparam("place"))
 
 
 def append(
@@ -66,16 +67,14 @@ def append(
     grown, completed = frontier.push(leaf)
     entry = entry_from(body.decode(), leaf.hex())
     index_entry(writer, entry)
-    writer.connection.execute(
-        _INSERT,
-        {
-            "seq": entry.seq,
-            "prev_hash": entry.prev_hash,
-            "leaf_hash": entry.leaf_hash,
-            "nodes": b"".join(completed),
-            "body": entry.body,
-        },
-    )
+    row = {
+        "seq": entry.seq,
+        "prev_hash": entry.prev_hash,
+        "leaf_hash": entry.leaf_hash,
+        "nodes": b"".join(completed),
+        "body": entry.body,
+    }
+    insert_rows(writer.connection, entries, [row])
     writer.appended.append(entry)
     writer.frontiers.append(grown)
     return entry
@@ -114,8 +113,12 @@ def _head(writer: Writer) -> tuple[str, str]:
         last = writer.appended[-1]
         return last.leaf_hash, time_text(last.time)
     row = writer.connection.execute(_NEWEST).first()
-    if row and writer.known and row.leaf_hash == writer.known.leaf_hash:
+    if row is None:
+        writer.frontiers.append(Frontier())
+        return GENESIS, ""
+    if writer.known and row.leaf_hash == writer.known.leaf_hash:
         writer.frontiers.append(writer.known.frontier)
-    else:
-        writer.frontiers.append(stored_frontier(writer, row.seq + 1 if row else 0))
-    return (row.leaf_hash, time_text(entry_from(row.body, row.leaf_hash).time)) if row else (GENESIS, "")
+        return row.leaf_hash, writer.known.time
+    writer.frontiers.append(stored_frontier(writer, row.seq + 1))
+    body = writer.connection.execute(_BODY, {"place": row.seq}).scalar_one()
+    return row.leaf_hash, time_text(entry_from(body, row.leaf_hash).time)

@@ -8,19 +8,18 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Delete,
-    Insert,
     Select,
     Table,
     Update,
     and_,
     bindparam,
     delete,
-    insert,
     select,
     update,
 )
 
 from adapters_core.ledger.index_tables import index_entries, index_refs
+from adapters_core.ledger.inserting import insert_rows
 from adapters_core.ledger.projection.changes import Changes, Key, Row
 from adapters_core.ledger.projection.project import project
 from adapters_core.ledger.records import Entry, Subject, time_text
@@ -42,9 +41,9 @@ def index_entry(writer: Writer, entry: Entry) -> None:
     found_by = project(changes, entry)
     for table, key, before, after in changes.made():
         _store(connection, table, key, before, after)
-    connection.execute(_insert(index_entries), entry_row(entry))
+    insert_rows(connection, index_entries, [entry_row(entry)])
     if refs := ref_rows(entry, found_by):
-        connection.execute(_insert(index_refs), refs)
+        insert_rows(connection, index_refs, refs)
 
 
 def entry_row(entry: Entry) -> dict[str, Any]:
@@ -73,7 +72,7 @@ def _store(connection: Connection, table: Table, key: Key, before: Row | None, a
     if after is None:
         connection.execute(_delete(table), _named(table, key))
     elif before is None:
-        connection.execute(_insert(table), dict(after))
+        insert_rows(connection, table, [after])
     else:
         connection.execute(_update(table), {**_changed(before, after), **_named(table, key)})
 
@@ -86,11 +85,6 @@ def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, A
 @cache
 def _select(table: Table) -> Select[Any]:
     return select(table).where(_is(table))
-
-
-@cache
-def _insert(table: Table) -> Insert:
-    return insert(table)
 
 
 @cache

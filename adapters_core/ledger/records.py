@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from adapters_core.errors import EntryError, IntegrityError
 
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 TIME_EXAMPLE = "2026-11-23T23:42:12.123456Z"
 ActorKind = Literal["person", "service", "system"]
 
@@ -21,8 +20,7 @@ def time_text(moment: datetime) -> str:
     """
     if moment.tzinfo is None:
         raise EntryError(f"a time must carry its time zone, got {moment}: use datetime.now(UTC)")
-    text = moment.astimezone(UTC).strftime(TIME_FORMAT)
-    return text.rjust(27, "0")  # years before 1000 have fewer digits on some platforms
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime:
@@ -110,6 +108,18 @@ def entry_from(body: str, leaf_hash: str) -> Entry:
     """
     try:
         stated = json.loads(body)
+    except ValueError as error:
+        raise _no_entry(body, error) from error
+    return entry_of(stated, body, leaf_hash)
+
+
+def entry_of(stated: Mapping[str, Any], body: str, leaf_hash: str) -> Entry:
+    """The entry that a stored body states, where it has been read already.
+
+    Raises:
+        IntegrityError: it does not state an entry.
+    """
+    try:
         return Entry(
             seq=stated["seq"],
             time=parse_time(stated["time"]),
@@ -123,7 +133,7 @@ def entry_from(body: str, leaf_hash: str) -> Entry:
             body=body,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError(f"an entry's body must state an entry, got {body[:80]!r}: {error}") from error
+        raise _no_entry(body, error) from error
 
 
 def actor_from(stated: Mapping[str, Any]) -> Actor:
@@ -136,3 +146,7 @@ def actor_from(stated: Mapping[str, Any]) -> Actor:
         roles=tuple(stated["roles"]),
         auth=Authentication(method=auth["method"], time=parse_time(auth["time"])) if auth else None,
     )
+
+
+def _no_entry(body: str, error: Exception) -> IntegrityError:
+    return IntegrityError(f"an entry's body must state an entry, got {body[:80]!r}: {error}")

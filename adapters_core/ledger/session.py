@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from adapters_core.ledger.checkpoints import checkpoint_if_due
 from adapters_core.ledger.database_errors import translated
+from adapters_core.ledger.records import time_text
 from adapters_core.ledger.signing import SigningKey
 from adapters_core.ledger.transactions import Reader, Tip, Writer, engine_for, transaction
 
@@ -61,8 +62,14 @@ class Ledger:
             yield writer
             covered = checkpoint_if_due(writer, self.signer, every=self.checkpoint_every) if self.signer else 0
         if writer.appended:  # and committed
+            last = writer.appended[-1]
             self.tips.append(
-                Tip(leaf_hash=writer.appended[-1].leaf_hash, frontier=writer.frontiers[-1], covered=covered)
+                Tip(
+                    leaf_hash=last.leaf_hash,
+                    time=time_text(last.time),
+                    frontier=writer.frontiers[-1],
+                    covered=covered,
+                )
             )
 
     def close(self) -> None:

@@ -43,6 +43,8 @@ class Tip:
 
     leaf_hash: str
     """Of the last entry."""
+    time: str
+    """Of the last entry, as it states it."""
     frontier: Frontier
     covered: int
     """Entries that a checkpoint covers, at least."""

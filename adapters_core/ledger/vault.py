@@ -12,11 +12,11 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
 from adapters_core.canonical import commitment
 from adapters_core.errors import ErasedError, InputError, IntegrityError
-from adapters_core.ledger.inserting import insert_unless_there
+from adapters_core.ledger.inserting import insert_rows, insert_unless_there
 from adapters_core.ledger.records import time_text
 from adapters_core.ledger.session import Ledger
 from adapters_core.ledger.signing import read_secret, write_secret
@@ -27,7 +27,6 @@ CONTEXT = "context"
 """The name of a context's own text."""
 KEY_BYTES = 32
 _NONCE_BYTES = 12
-_INSERT_TEXT = insert(vault_texts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +164,7 @@ def scrub(ledger: Ledger) -> None:
 def _insert_text(writer: Writer, keys: bytes, context: str, name: str, data: bytes) -> None:
     sealed = _seal(AESGCM(keys[KEY_BYTES:]), data, f"{context}/{name}")
     row = {"context": context, "name": name, "sealed": sealed, "created": time_text(writer.now)}
-    writer.connection.execute(_INSERT_TEXT, row)
+    insert_rows(writer.connection, vault_texts, [row])
 
 
 def _keys(reader: Reader, master: MasterKey, context: str) -> bytes:

@@ -73,10 +73,9 @@ MAKERS: Mapping[str, Callable[[Workplace, Job, Heartbeat], str]] = {
 def _record(
     at: Workplace, job: Job, answer: AdapterAnswer, name: str, contexts: Callable[[Reader], list[dict[str, Any]]]
 ) -> str:
-    files, manifest = _fetch(at, answer.digest)
-    sizes = {file: len(data) for file, data in files.items()}
-    digests = {file: artifacts.keep(data) for file, data in files.items()}
-    artifact = {"digest": tree_sha256(digests), "files": digests, "bytes": sum(sizes.values())}
+    files, digests, manifest = _fetch(at, answer.digest)
+    artifacts.keep_all({digests[name]: data for name, data in files.items()})
+    artifact = {"digest": tree_sha256(digests), "files": digests, "bytes": sum(map(len, files.values()))}
     with at.ledger.write() as tx:
         core_state.note(tx, manifest.identity.generator.digest)
         outcome = finish_job(tx, job, Result(digest=answer.digest, data={"adapter": answer.digest}), actor=job.actor)
@@ -97,20 +96,21 @@ def _record(
     return answer.digest
 
 
-def _fetch(at: Workplace, digest: str) -> tuple[dict[str, bytes], Manifest]:
-    """The adapter's files, every one of them what its manifest says."""
+def _fetch(at: Workplace, digest: str) -> tuple[dict[str, bytes], dict[str, str], Manifest]:
+    """The adapter's files, every one of them what its manifest says, and the SHA-256 of each."""
     files = {name: at.core.download(digest, name) for name in FILES}
+    digests = {name: sha256_hex(data) for name, data in files.items()}
     manifest = Manifest.from_bytes(files["manifest.json"])
     stated = {
         "adapter_config.json": manifest.identity.config_sha256,
         "adapter_model.safetensors": manifest.identity.weights_sha256,
     }
     for name, expected in stated.items():
-        if sha256_hex(files[name]) != expected:
+        if digests[name] != expected:
             raise IntegrityError(f"{name} of adapter {digest} must have the digest {expected}: it came damaged")
     if manifest.digest != digest:
         raise IntegrityError(f"the core sent the manifest of {manifest.digest} for adapter {digest}")
-    return files, manifest
+    return files, digests, manifest
 
 
 def _context(reader: Reader, context: str, answer: AdapterAnswer) -> dict[str, Any]:

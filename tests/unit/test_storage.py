@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from adapters_core.errors import BusyError, StorageError
-from adapters_core.storage import atomic_file, atomic_folder
+from adapters_core.storage import atomic_file, atomic_folder, write_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -281,3 +281,47 @@ def test_a_writer_that_was_killed_blocks_nobody(tmp_path: Path) -> None:
         (staging / "a").touch()
 
     assert names(tmp_path / "out") == ["a"]
+
+
+def test_files_appear_whole_in_folders_that_are_made_for_them(tmp_path: Path) -> None:
+    (tmp_path / "old").write_bytes(b"old")
+    contents = {tmp_path / "old": b"new", tmp_path / "a" / "b" / "c": b"c" * 100_000, tmp_path / "a" / "d": b""}
+
+    write_files(contents)
+
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == contents
+
+
+@pytest.mark.usefixtures("small_files")
+def test_of_files_of_which_one_cannot_be_written_none_is_left(tmp_path: Path) -> None:
+    (tmp_path / "old").write_bytes(b"old")
+
+    with pytest.raises(StorageError, match="big could not be written"):
+        write_files({tmp_path / "old": b"new", tmp_path / "small": b"s", tmp_path / "big": b"b" * 10_000})
+
+    assert names(tmp_path) == ["old"]
+    assert (tmp_path / "old").read_bytes() == b"old"
+
+
+def test_files_are_on_the_disk_before_their_names_are_and_folders_are_waited_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").mkdir()
+    done: list[str] = []
+    sync, rename = os.fsync, Path.replace
+
+    def syncing(handle: int) -> None:
+        path = Path(f"/proc/self/fd/{handle}").readlink()
+        done.append(f"sync {'file' if path.is_file() else path.name}")
+        sync(handle)
+
+    def renaming(path: Path, target: Path) -> Path:
+        done.append(f"name {target.name}")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", syncing)
+    monkeypatch.setattr(Path, "replace", renaming)
+    write_files({tmp_path / "there" / name: b"x" for name in "ab"} | {tmp_path / "new" / "c": b"y"})
+
+    assert done[:7] == [f"sync {tmp_path.name}", *["sync file"] * 3, "name a", "name b", "name c"]
+    assert sorted(done[7:]) == ["sync new", "sync there"]

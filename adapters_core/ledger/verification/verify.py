@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select
 from adapters_core.errors import IntegrityError
 from adapters_core.ledger.chain import GENESIS, Frontier
 from adapters_core.ledger.checkpoints import stored_frontier
-from adapters_core.ledger.records import entry_from, parse_time, time_text
+from adapters_core.ledger.records import entry_of, parse_time, time_text
 from adapters_core.ledger.signing import VerifyingKey
 from adapters_core.ledger.tables import entries
 from adapters_core.ledger.transactions import Reader, Writer
@@ -132,12 +132,12 @@ def _walk(reader: Reader, walk: Walk, sizes: set[int], index_check: IndexCheck |
         for row in batch:
             stated = walk.step(row, ask_root=walk.size + 1 in sizes)
             if index_check and not walk.broken and stated is not None:
-                read.append(row)
+                read.append((stated, row))
         if index_check and read and not walk.broken:
             try:
-                index_check.take([entry_from(row.body, row.leaf_hash) for row in read])
+                index_check.take([entry_of(stated, row.body, row.leaf_hash) for stated, row in read])
             except IntegrityError as error:
-                walk.findings.append(_no_entry(read[0].seq, error))
+                walk.findings.append(_no_entry(read[0][1].seq, error))
 
 
 def _resume(reader: Reader, keys: Sequence[VerifyingKey], size: int) -> tuple[Walk, Statement] | None:

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters_core.errors import EntryError, LedgerError
 from adapters_core.ledger import queries
 from adapters_core.ledger.append import append
 from adapters_core.ledger.chain import GENESIS, leaf_hash
-from adapters_core.ledger.records import Actor, Authentication, Subject
+from adapters_core.ledger.records import TIME_EXAMPLE, Actor, Authentication, Subject, parse_time, time_text
 from adapters_core.ledger.session import Ledger, open_ledger
 from tests import ledger_cast as cast
 
@@ -65,6 +67,21 @@ def test_an_exception_leaves_nothing(ledger: Ledger) -> None:
     with ledger.read() as db:
         assert queries.size(db) == 0
         assert queries.find_entries(db) == ()
+
+
+@given(
+    moment=st.datetimes(
+        datetime.min + timedelta(days=2),  # noqa: DTZ901  # it gets its zone
+        datetime.max - timedelta(days=2),  # noqa: DTZ901  # as it does
+        timezones=st.timezones() | st.just(UTC),
+    )
+)
+def test_a_time_is_read_as_it_was_written_and_sorts_as_text(moment: datetime) -> None:
+    here, text = moment.astimezone(UTC), time_text(moment)
+
+    assert parse_time(text) == here
+    assert len(text) == len(TIME_EXAMPLE)
+    assert time_text(here + timedelta(microseconds=1)) > text
 
 
 def test_time_never_goes_back(path: Path) -> None:
