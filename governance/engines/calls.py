@@ -35,8 +35,16 @@ class EngineCalls:
             trust_env=False,
         )
 
-    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401  # JSON
+    def ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, final: frozenset[str] = frozenset()
+    ) -> Any:  # noqa: ANN401  # JSON
         """The JSON of an answer.
+
+        Args:
+            method: of HTTP.
+            path: beneath the engine's address.
+            body: is sent as JSON.
+            final: types of problems that are refusals, although their status says that the server failed.
 
         Raises:
             EngineError: there was none; it may come later.
@@ -47,7 +55,7 @@ class EngineCalls:
         except httpx.HTTPError as error:
             raise EngineError(f"the engine at {self.url} gave no answer: {type(error).__name__}") from error
         if not answer.is_success:
-            raise _error(answer)
+            raise _error(answer, final)
         return json_of(answer.text)
 
     def close(self) -> None:
@@ -55,8 +63,10 @@ class EngineCalls:
         self._client.close()
 
 
-def _error(answer: httpx.Response) -> RingiError:
+def _error(answer: httpx.Response, final: frozenset[str]) -> RingiError:
     problem = problem_of(answer)
+    if problem and problem.get("type") in final:
+        return EngineRefusedError(str(problem.get("message")))
     known = error_of(problem) if problem else EngineError(f"status {answer.status_code}: {answer.text[:500]}")
     if answer.status_code >= _SERVER_ERROR or answer.status_code in _PASSING:
         return known if isinstance(known, EngineError | BusyError) else EngineError(str(known))

@@ -1,7 +1,12 @@
-"""The embedded core, the same app on Ray Serve, and vLLM: one set of calls."""
+"""The embedded core, the same app on Ray Serve, and vLLM: one set of calls.
 
+Where they differ, as ``tests/integration/governance/test_vllm_engine.py`` shows on a real vLLM: it refuses a name that
+it has, answers 500 for an adapter that it cannot read and goes on, and lists a folder where the core lists a digest.
+"""
+
+import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import httpx
@@ -12,6 +17,9 @@ from governance.engines.engine import Address, Nats, Reading, Resident
 
 CORE_TOLERANCE = 0.005
 """Nats. The same base and dtype; answers that share a batch differ by 1e-4, vLLM in float32 by 0.002."""
+_UNREADABLE = frozenset({"InternalServerError"})
+"""What vLLM calls an adapter that it cannot read or has no room for: a higher rank, broken or missing files."""
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class VllmEngine:
@@ -36,10 +44,7 @@ class VllmEngine:
         """What it serves now."""
         cards = self._calls.ask("GET", "/v1/models")
         try:
-            found = tuple(
-                Resident(name=card["id"], root=card.get("root"), parent=card.get("parent"), digest=card.get("digest"))
-                for card in cards["data"]
-            )
+            found = tuple(_resident(card) for card in cards["data"])
         except (KeyError, TypeError) as error:
             raise EngineError(f"the engine {self.name} must list its models, it answered {cards!r:.200}") from error
         self._base = next((one.name for one in found if one.parent is None), None)
@@ -47,12 +52,16 @@ class VllmEngine:
 
     def load(self, name: str, path: Path | str, digest: str) -> None:
         """Load an adapter; the same one under the same name again changes nothing."""
+        body = {"lora_name": name, "lora_path": str(path)}
         try:
-            self._calls.ask("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(path)})
+            self._calls.ask("POST", "/v1/load_lora_adapter", body, final=_UNREADABLE)
         except EngineRefusedError:
             # vLLM refuses to load what it has; ours answers with success.
-            if not any(one.name == name and str(one.root) == str(path) for one in self.residents()):
-                raise
+            if any(one.name == name and str(one.root) == str(path) for one in self.residents()):
+                return
+            # A server whose engine has ended says the same of every adapter, and that passes: it is started again.
+            self._calls.ask("GET", "/health")
+            raise
 
     def unload(self, name: str) -> None:
         """Take a name back."""
@@ -95,3 +104,12 @@ class VllmEngine:
         if self._base is None:
             raise EngineError(f"the engine {self.name} must serve a base, it lists none")
         return self._base
+
+
+def _resident(card: Mapping[str, Any]) -> Resident:
+    """The core says the digest of an adapter; vLLM says its folder, which is named by the digest."""
+    root, parent, digest = card.get("root"), card.get("parent"), card.get("digest")
+    named = PurePosixPath(str(root)).name
+    if digest is None and parent is not None and _DIGEST.fullmatch(named):
+        digest = named
+    return Resident(name=card["id"], root=root, parent=parent, digest=digest)

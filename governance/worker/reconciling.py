@@ -88,17 +88,11 @@ def _engine_drift(at: Workplace, engine: Engine, residents: tuple[Resident, ...]
         known = {one.digest for one in residents if one.digest and _is_known(at, one.digest)}
         pending = bool(slot_queries.pending_deployments(db))
     between = f"ledger-engine:{engine.name}"
-    names = {one.name for one in residents} | {one.digest for one in residents}
+    names = {one.name for one in residents}
     found = []
-    for name, digest in serving.items():
-        if name not in names and digest not in names:
-            drift = Drift(between=between, expected={"name": name, "digest": digest}, observed=None)
-            subject = _record(at, drift, adapter=digest)
-            if _load_again(at, engine, name, digest):
-                _repaired(at, subject, "loaded again, past the gate and the canary")
-            found.append(drift)
     for one in residents:
-        if one.parent is None or one.name in wanted or one.name.startswith(_OURS) or pending:
+        right = one.name in wanted and wanted[one.name] == one.digest
+        if one.parent is None or right or one.name.startswith(_OURS) or pending:
             continue
         if one.digest in known and one.name.rpartition("-")[2] == (one.digest or "")[: deploying.DIGITS]:
             engine.unload(one.name)  # served earlier than the last few: room is made, nothing is wrong
@@ -107,8 +101,16 @@ def _engine_drift(at: Workplace, engine: Engine, residents: tuple[Resident, ...]
         drift = Drift(between=between, expected=None, observed=observed)
         subject = _record(at, drift)
         engine.unload(one.name)
+        names.discard(one.name)
         _repaired(at, subject, "unloaded: the ledger knows no such deployment")
         found.append(drift)
+    for name, digest in serving.items():
+        if not names & {name, digest[: deploying.DIGITS]}:
+            drift = Drift(between=between, expected={"name": name, "digest": digest}, observed=None)
+            subject = _record(at, drift, adapter=digest)
+            if _load_again(at, engine, name, digest):
+                _repaired(at, subject, "loaded again, past the gate and the canary")
+            found.append(drift)
     return found
 
 

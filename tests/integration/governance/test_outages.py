@@ -121,6 +121,24 @@ def test_what_an_engine_forgot_is_loaded_again_and_what_nobody_knows_is_unloaded
     assert reconcile(at) == ()
 
 
+def test_another_adapter_under_a_name_that_is_served_is_found_and_the_right_one_is_put_back(
+    place: Place, at: Workplace
+) -> None:
+    digest, other = approved(place, at), evaluated(place, at, TEA)
+    serve(place, at, digest)
+    engine, name = at.engines["core"], f"{SLOT}-{digest[:16]}"
+    engine.unload(name)
+    engine.load(name, other, other)
+
+    drifts = reconcile(at)
+
+    assert [one.observed and one.observed["digest"] for one in drifts] == [other, None]
+    assert [one.digest for one in engine.residents() if one.name == name] == [digest]
+    with place.ledger.read() as db:
+        assert [row.state for row in people_queries.subjects(db, "drift")] == ["repaired", "repaired"]
+    assert reconcile(at) == ()
+
+
 def test_a_damaged_file_is_never_served(place: Place, at: Workplace) -> None:
     digest = approved(place, at)
     with place.ledger.read() as db:
