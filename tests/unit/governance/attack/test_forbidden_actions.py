@@ -1,6 +1,7 @@
 """Everybody tries everything that is not theirs, straight from the rules' table: a new action is tried by itself."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 from django.utils import translation
+from sqlalchemy import event
 
 from adapters_core.ledger import queries
 from adapters_core.ledger.records import Entry
@@ -144,6 +146,58 @@ def test_no_other_method_does_what_the_form_does(action: Action, scene: tuple[Pl
         answer = client.generic(method, address, headers=csrf) if method != "GET" else client.get(address, query)
         assert answer.status_code in {200, 204, 302, 403, 405}, method
     assert size(place) == before
+
+
+QUIET = {
+    Action.TRY_OUT: "changes nothing",
+    Action.GENERATE: "the same is under way already",
+    Action.ERASE: "nothing would be left of its only context",
+    **dict.fromkeys((Action.COMMENT, Action.WITHDRAW, Action.DELEGATE), "its form carries a number that counts once"),
+    Action.SET_POLICY: "its form asks for more",
+}
+"""What writes nothing of what ``attempts`` sends, when it is sent by whoever may."""
+
+
+@contextmanager
+def transactions(place: Place) -> Iterator[list[int]]:
+    """How many statements wrote in each transaction of the ledger that was committed meanwhile."""
+    found: list[int] = []
+    open_now: dict[Any, int] = {}
+
+    def write(connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        changes = statement.lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE", "REPLACE"))
+        open_now[connection.connection] = open_now.get(connection.connection, 0) + changes
+
+    def commit(connection: Any) -> None:
+        if count := open_now.pop(connection.connection, 0):
+            found.append(count)
+
+    def rollback(connection: Any) -> None:
+        open_now.pop(connection.connection, None)
+
+    heard = (("before_cursor_execute", write), ("commit", commit), ("rollback", rollback))
+    for name, hear in heard:
+        event.listen(place.ledger.engine, name, hear)
+    try:
+        yield found
+    finally:
+        for name, hear in heard:
+            event.remove(place.ledger.engine, name, hear)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_action_is_one_transaction_so_that_a_crash_leaves_all_of_it_or_nothing(
+    action: Action, scene: tuple[Place, Scene], browser: Browser
+) -> None:
+    place, under_way = scene
+    address, fields = attempts(under_way)[action]
+    refused = {member for member, _code in refused_to(action)}
+    for member in (next(one for one in PEOPLE if one not in refused), SHIN):
+        client, before = browser(member), size(place)
+        with transactions(place) as committed:
+            send(client, address, fields)
+        assert len(committed) == (0 if action in QUIET and member not in refused else 1), committed
+        assert committed or size(place) == before
 
 
 PAGES = (
