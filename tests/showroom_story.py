@@ -13,7 +13,7 @@ from django.conf import settings
 
 from adapters_core.canonical import canonical_bytes
 from adapters_core.errors import DeniedError
-from adapters_core.ledger import jobs, request_queries
+from adapters_core.ledger import jobs, outbox, request_queries
 from adapters_core.ledger.append import append
 from adapters_core.ledger.migrating import migrate
 from adapters_core.ledger.records import Actor, Subject
@@ -40,7 +40,7 @@ from governance.services.request_approval import request_approval
 from governance.services.retire import retire
 from governance.services.roll_back import roll_back
 from governance.services.send_back import send_back
-from tests.cast import AKIRA, CAST, HANAKO, KENJI, MISAKI, NAOKO, TARO, YUKI, Member, sign_up
+from tests.cast import AKIRA, CAST, HANAKO, KENJI, MISAKI, NAOKO, SHIN, TARO, YUKI, Member, sign_up
 from tests.factories import adapters
 from tests.factories.evaluations import measure
 from tests.factories.installations import BASE, Place, installed
@@ -213,7 +213,34 @@ class Story:
         with self.place.ledger.write() as tx:
             append(tx, "drift:found", subject=drift, actor=worker, data=data, refs=[Subject(kind="slot", id="support")])
         with self.place.ledger.write() as tx:
-            append(tx, "drift:repaired", subject=drift, actor=worker, data={"how": "loaded again"})
+            append(
+                tx,
+                "drift:repaired",
+                subject=drift,
+                actor=worker,
+                data={"how": "loaded again, past the gate and the canary"},
+            )
+        self._delivered()
+
+    def _delivered(self) -> None:
+        """What was to leave has left, but for a webhook that is down and an address that there is not."""
+        topics, said = ("notice", "engine.deploy", "artifact.delete"), {"notice": "2 mails, 1 webhooks"}
+        self.place.clock.forward(minutes=1)
+        with self.place.ledger.write() as tx:
+            while messages := outbox.lease_messages(tx, worker="worker-1", topics=topics, limit=50):
+                for message in messages:
+                    outbox.delivered(tx, message, detail=said.get(message.topic, "done"))
+            notice = {"kind": "request_waiting", "subject": {"kind": "request", "id": self.found_at["waiting"]}}
+            outbox.send(tx, topic="mail", key="a", payload={"person": SHIN.id, "notice": notice}, seq=75)
+            hook = {"url": "https://chat.example/hooks/ringi", "notice": notice}
+            outbox.send(tx, topic="webhook", key="b", payload=hook, seq=75)
+            (mail,) = outbox.lease_messages(tx, worker="worker-1", topics=("mail",))
+            outbox.given_up(tx, mail, error="the mail server refused the notice: status 550")
+        for _ in range(3):
+            with self.place.ledger.write() as tx:
+                (message,) = outbox.lease_messages(tx, worker="worker-1", topics=("webhook",))
+                outbox.failed(tx, message, error="the webhook gave no answer: ConnectError")
+            self.place.clock.forward(minutes=1)
 
     def sights(self) -> tuple[Sight, ...]:
         """Every page, with who has most to see on it."""
