@@ -1,6 +1,7 @@
 """What an evaluation asked and heard, and where the adapter comes from: from its stored report and the vault."""
 
 import json
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,8 @@ from adapters_core.ledger.transactions import Reader
 from governance import artifacts
 from governance.installation import installation
 
-LEVELS = 5
+STEPS = (1.1, 1.25, 1.5, 1.75, 2.0)
+"""Times the mean of its text's tokens from which a token is drawn darker: where all weigh alike, none stands out."""
 _EXCERPT = 90
 
 
@@ -32,7 +34,7 @@ class Answers:
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """A piece of the text with how much the adapter owes to it, from 0 (nothing) to 5."""
+    """A piece of the text, and how much more than the rest the adapter owes to it: 0 (no more) to 5 (twice or more)."""
 
     text: str
     level: int
@@ -128,7 +130,7 @@ def excerpt(text: str, start: int, end: int) -> str:
 def _pieces(text: str, tokens: Sequence[Mapping[str, Any]], context: str) -> tuple[Piece, ...]:
     """The text in pieces of one level each, in order and without gaps."""
     own = sorted((one for one in tokens if one["document"] == context), key=lambda one: int(one["start"]))
-    most = max((abs(one["value"]) for one in own), default=0.0) or 1.0
+    mean = sum(abs(one["value"]) for one in own) / max(len(own), 1) or 1.0
     found: list[Piece] = []
     place = 0
     for one in own:
@@ -136,7 +138,7 @@ def _pieces(text: str, tokens: Sequence[Mapping[str, Any]], context: str) -> tup
         if end <= start:
             continue
         _append(found, text[place:start], 0)
-        _append(found, text[start:end], round(LEVELS * abs(one["value"]) / most))
+        _append(found, text[start:end], bisect_right(STEPS, abs(one["value"]) / mean))
         place = end
     _append(found, text[place:], 0)
     return tuple(found)

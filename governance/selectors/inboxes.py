@@ -32,6 +32,7 @@ from governance.services.deciding import read_case
 
 SHOWN = 10
 _RUNNING = ("queued", "leased")
+_BASELINES = ("prompt", "none")
 _MEASURED_ONCE = ("evaluated", "approved", "conditionally_approved", "deployed", "superseded", "rolled_back")
 _MEASURED = ("evaluated", "approved", "conditionally_approved", "deployed")
 
@@ -101,15 +102,13 @@ class Business:
     """Digests of the latest two that were made of one context, the older one first; none where there are no two."""
 
     @property
-    def same(self) -> bool:
-        """Whether the pair was asked the same questions."""
-        return bool(self.rivals)
+    def candidates(self) -> str:
+        """What to begin with, as the comparison's address names it; empty where nothing was measured.
 
-    @property
-    def pair(self) -> str:
-        """Two to begin with, as the comparison's address names them; empty with fewer."""
-        chosen = self.rivals or tuple(row.digest for row in self.measured[:2])
-        return "...".join(chosen) if len(chosen) > 1 else ""
+        Two of one context, which were asked the same questions; else the latest one beside its baselines.
+        """
+        alone = tuple(row.digest for row in self.measured[:1])
+        return "...".join(self.rivals or (*alone, *(_BASELINES if alone else ())))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,18 @@ def test_a_person_signs_in_with_their_address() -> None:
     client = Client()
 
     assert sign_in(client).headers["Location"] == "/"
-    assert HANAKO.name in client.get("/").text
+    page = client.get("/").text
+    assert HANAKO.name in page
+    assert HANAKO.id not in page, "nobody is greeted by the name of their account"
+
+
+def test_who_signs_out_is_told_so_in_the_words_of_the_pages() -> None:
+    sign_up(HANAKO)
+    client = Client()
+    sign_in(client)
+
+    client.post("/accounts/logout/")
+    assert "サインアウトしました。" in client.get("/accounts/login/").text
 
 
 @pytest.mark.parametrize("path", ["/", "/accounts/2fa/", "/accounts/password/change/"])

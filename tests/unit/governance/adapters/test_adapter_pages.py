@@ -163,7 +163,8 @@ def stored_evaluation(place: Place) -> tuple[str, str]:
     found = adapters.generate(place, context=context)
     spans = [{"document": context, "start": 0, "end": 7, "value": 0.3}]
     chunks = [*spans, {"document": context, "start": 9, "end": 16, "value": 0.1}]
-    report = {"attribution": {"shares": {"chunks": chunks, "tokens": spans}}}
+    tokens = [{**part, "value": value} for part, value in zip(chunks, (0.4, 0.1), strict=True)]
+    report = {"attribution": {"shares": {"chunks": chunks, "tokens": tokens}}}
     file = artifacts.keep(json.dumps(report).encode())
     adapters.evaluate(place, found, evaluation="e-1", report_digest=file)
     rows = [
@@ -188,7 +189,8 @@ def test_answers_and_origin_are_shown_until_the_context_is_erased(place: Place, 
     assert "わかりません" in page
     assert "宿泊は？" not in page, "what was not answered is no comparison"
     assert "75.0%" in page
-    assert '<span class="heat-5">日当は三千円。</span>' in page
+    assert '<span class="heat-3">日当は三千円。</span>' in page, "1.6 times the mean"
+    assert "\n\n宿泊は一万円。</p>" in page, "below the mean: as all of a text of which nothing stands out"
 
     erase_context(place.actor(HANAKO), context=context, legal_basis="本人の請求")
     page = hanako.get(f"/adapters/{found}/").text

@@ -173,12 +173,12 @@ def test_a_drift_of_another_slot_is_not_shown_on_this_one(place: Place, browser_
     assert "support-two-0123456789abcdef" not in browser_of(MISAKI).get("/slots/support/").text
 
 
-def test_a_manager_is_offered_the_comparison_of_the_two_latest(place: Place, browser_of: SignIn) -> None:
-    first, second = (adapters.evaluated(place, name=name) for name in ("甲", "乙"))
+def test_a_manager_is_offered_the_latest_adapter_beside_its_baselines(place: Place, browser_of: SignIn) -> None:
+    _first, second = (adapters.evaluated(place, name=name) for name in ("甲", "乙"))
 
     seen = page(browser_of, AKIRA)
-    assert f"{second}...{first}" in seen
-    assert "Compare the two latest" in seen
+    assert f'href="/compare/{second}...prompt...none"' in seen
+    assert "Compare the latest one with its baselines" in seen
 
 
 def test_a_manager_is_rather_offered_two_of_one_context_which_were_asked_the_same(
@@ -189,7 +189,7 @@ def test_a_manager_is_rather_offered_two_of_one_context_which_were_asked_the_sam
     adapters.evaluated(place, name="他の文書")
 
     seen = page(browser_of, AKIRA)
-    assert f"{older}...{newer}" in seen
+    assert f'href="/compare/{older}...{newer}"' in seen
     assert "Compare the latest two of one context" in seen
 
 
