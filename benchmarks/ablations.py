@@ -4,7 +4,7 @@ Every run draws its rows by the same seed, in float32 on the default base, and i
 draws: nats per token under the right adapter, under that of another document, and without one. What counts is the gap
 between the first two, as a share of nothing being known (no adapter), and what unrelated text loses.
 
-    python -m benchmarks.ablations --corpus corpus-train.jsonl.xz --tokens 60000
+    python -m benchmarks.ablations --corpus corpus-train.jsonl.xz --tokens 30000
     python -m benchmarks.ablations --corpus corpus-train.jsonl.xz --only "rank 32,o_proj"     # the others are kept
 """
 
@@ -89,7 +89,7 @@ def main() -> None:
     """Run the variants that have no row yet, and print the table of all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, required=True, help="jsonl(.gz, .xz): source, id, text")
-    parser.add_argument("--tokens", type=int, default=60_000, help="budget of every run")
+    parser.add_argument("--tokens", type=int, default=30_000, help="budget of every run")
     parser.add_argument("--only", default=None, help="names of variants to run again, comma-separated")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON results")
     args = parser.parse_args()
@@ -126,6 +126,7 @@ def measure(base: BaseModel, variant: Variant, passages: Sequence[Passage], toke
         "time_limit_s": None,
         "token_limit": tokens,
         "validate_every": own.settings.max_steps,
+        "validation_rows": own.settings.batch_rows,
         "dtype": "float32",
     }
     settings: TrainingSettings = replace(own.settings, **{**changes, **variant.settings})
