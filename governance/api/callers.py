@@ -10,6 +10,7 @@ from allauth.core.internal import ratelimit
 from allauth.core.internal.ratelimit import RateLimitUsage
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from ninja.security import HttpBasicAuth, HttpBearer
 
@@ -110,7 +111,10 @@ def _person(request: HttpRequest, email: str, password: str, code: str) -> Actor
 
 def _count(request: HttpRequest, action: str, **by: object) -> RateLimitUsage:
     """Count an attempt, whatever the method: allauth's pages do not count what is asked with GET."""
-    counted = ratelimit.consume(request, app="allauth.account", action=action, limit_get=True, **by)
+    try:
+        counted = ratelimit.consume(request, app="allauth.account", action=action, limit_get=True, **by)
+    except PermissionDenied as error:  # from nowhere: what cannot be counted is not tried
+        raise AccessError(NOBODY) from error
     if not counted:
         raise AccessError(TOO_OFTEN)
     return counted

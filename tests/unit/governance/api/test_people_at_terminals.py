@@ -138,6 +138,16 @@ def test_an_address_that_there_is_not_is_answered_like_a_wrong_password(email: s
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
 
 
+@pytest.mark.usefixtures("served")
+def test_whoever_comes_from_nowhere_is_not_counted_and_so_not_let_in() -> None:
+    sign_up(MISAKI)
+    secret = b64encode(f"{MISAKI.email}:{PASSWORD}".encode()).decode()
+
+    answer = Client(REMOTE_ADDR="").get("/api/v1/slots/support", headers={"authorization": f"Basic {secret}"})
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+
+
 def test_a_person_calls_nothing_else(served: Filled) -> None:
     sign_up(MISAKI)
     own = {"slots/{name}", "slots/{name}/deployments", "slots/{name}/rollback", "slots/{name}/kill"}
