@@ -66,6 +66,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         metavar="NAME=SHARE[:KL]",
         help="shares of the objectives, as question=0.55 unrelated=0.15:3 (then the weight of the distillation)",
     )
+    train.add_argument("--checkpoint-every", type=float, default=None, metavar="S", help="seconds between checkpoints")
+    train.add_argument("--keep", type=positive, default=None, help="checkpoints kept, as for ringi average")
     train.add_argument("--mlflow", default=None, metavar="URI", help="also record the run there, as sqlite:///runs.db")
     add_model_options(train, generator=False)
     add_json_option(train)
@@ -83,6 +85,8 @@ def run(args: argparse.Namespace) -> int:
             time_limit_s=args.time_limit,
             max_steps=args.steps,
             token_limit=args.tokens,
+            checkpoint_every_s=args.checkpoint_every,
+            keep_checkpoints=args.keep,
             batch_rows=args.batch_rows,
             learning_rate=args.learning_rate,
             seed=args.seed,

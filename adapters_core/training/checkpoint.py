@@ -6,7 +6,7 @@ It appears whole or not at all; resuming takes the newest one.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from adapters_core.canonical import file_sha256
-from adapters_core.errors import IntegrityError, MismatchError, StorageError
+from adapters_core.config import GeneratorConfig
+from adapters_core.errors import ConfigError, InputError, IntegrityError, MismatchError, StorageError
 from adapters_core.modeling.generator import Generator
 from adapters_core.storage import atomic_folder
 from adapters_core.training.settings import TrainingSettings
@@ -106,6 +107,51 @@ def load_checkpoint(checkpoint: Path, generator: Generator, optimizer: torch.opt
         IntegrityError: a shard is missing, truncated or changed; nothing is filled in.
         MismatchError: it is of another configuration or base (the rank alone may differ: no tensor depends on it).
     """
+    progress, steps, tensors = _read(checkpoint, generator)
+    moments = {} if optimizer is None else _moments(generator, tensors, steps)
+    generator.load_site_tensors(_trained(tensors))
+    if optimizer is not None:
+        optimizer.state.update(moments)
+    return progress
+
+
+def config_of(checkpoint: Path) -> GeneratorConfig:
+    """The configuration of the generator that a checkpoint is of.
+
+    Raises:
+        IntegrityError: it is no whole checkpoint.
+    """
+    try:
+        return GeneratorConfig.from_json(json.loads((checkpoint / "training.json").read_text())["config"])
+    except (OSError, KeyError, TypeError, AttributeError, ValueError, ConfigError) as error:
+        raise IntegrityError(f"{checkpoint} is no whole checkpoint: {error!r}") from error
+
+
+def load_average(checkpoints: Sequence[Path], generator: Generator) -> None:
+    """Fill a generator with the mean of several checkpoints' tensors.
+
+    What single steps added by chance is averaged out (Polyak and Juditsky 1992; across runs: Wortsman et al. 2022).
+
+    Raises:
+        InputError: no checkpoint.
+        IntegrityError, MismatchError: as in :func:`load_checkpoint`; nothing is filled in.
+    """
+    if not checkpoints:
+        raise InputError("an average needs at least one checkpoint, got none")
+    total: dict[str, Tensor] = {}
+    for checkpoint in checkpoints:
+        for name, tensor in _trained(_read(checkpoint, generator)[2]).items():
+            total[name] = total.get(name, 0) + tensor.double() / len(checkpoints)
+    generator.load_site_tensors(total)
+
+
+def _trained(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The generator's own tensors among those of a checkpoint, by their names in it."""
+    return {name[2:]: tensor for name, tensor in tensors.items() if name.startswith("g.")}
+
+
+def _read(checkpoint: Path, generator: Generator) -> tuple[Progress, int, dict[str, Tensor]]:
+    """Progress, AdamW's steps and all tensors of a checkpoint of this generator's configuration and base."""
     try:
         record = json.loads((checkpoint / "training.json").read_text())
         tensors: dict[str, Tensor] = {}
@@ -122,11 +168,7 @@ def load_checkpoint(checkpoint: Path, generator: Generator, optimizer: torch.opt
         raise MismatchError(f"{checkpoint.name} was trained with another {', '.join(differing)} than this run has")
     if base_digest != generator.base_digest:
         raise MismatchError(f"{checkpoint.name} was trained on the base {base_digest[:16]}, this is another")
-    moments = {} if optimizer is None else _moments(generator, tensors, steps)
-    generator.load_site_tensors({k[2:]: v for k, v in tensors.items() if k.startswith("g.")})
-    if optimizer is not None:
-        optimizer.state.update(moments)
-    return progress
+    return progress, steps, tensors
 
 
 def _differing(stored: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:

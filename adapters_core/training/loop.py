@@ -195,6 +195,7 @@ class TrainingRun:
                 progress,
                 description={"settings": self.settings.to_json()},
                 dtype=self.checkpoint_dtype,
+                keep=self.settings.keep_checkpoints,
             )
         accelerator.wait_for_everyone()
 

@@ -73,6 +73,8 @@ class TrainingSettings:
     """Tokens processed after which the run ends: the budget that runs are compared on."""
     checkpoint_every_s: float = 600.0
     """Seconds between checkpoints."""
+    keep_checkpoints: int = 2
+    """The newest ones that are kept: to go on from, or to be averaged."""
     validate_every: int = 100
     """Steps between validations."""
     validation_rows: int = 32
@@ -114,6 +116,7 @@ class TrainingSettings:
     def _check_sizes(self) -> None:
         least = {
             **dict.fromkeys(("batch_rows", "accumulation", "max_steps", "validate_every", "validation_rows"), 1),
+            "keep_checkpoints": 1,
             "warmup_steps": 0,
             "start_tokens": 0,
             "target_tokens": 2,  # one is read, the next predicted

@@ -16,6 +16,7 @@ from adapters_core.data.prompts import question_ids
 from adapters_core.errors import RingiError
 from adapters_core.evaluation.scoring import greedy_answers
 from adapters_core.modeling.base_model import load_base
+from adapters_core.modeling.generator_file import load_generator
 from adapters_core.versions import code_version
 from tests.tiny_files import TinyFiles, write_tiny_files
 
@@ -333,6 +334,27 @@ def test_training_goes_on_where_it_stopped(tiny: TinyFiles, tmp_path: Path, caps
     assert json.loads((tmp_path / "a" / "manifest.json").read_text())["identity"]["generator"]["config"]["rank"] == 4
     assert main([*train, "--steps", "6", "--rank", "17", *base]) == 2
     assert "rank must be at most" in capsys.readouterr().err
+
+
+def test_checkpoints_of_a_run_become_one_generator(
+    tiny: TinyFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "text.md"
+    text.write_text(" ".join(f"Clause {n} names depot {n * 7 % 31} and its keeper." for n in range(200)))
+    base = ["--base", str(tiny.base), "--threads", "1"]
+    run = ["train", "--recipe", "tiny", "--documents", str(text), "--out", str(tmp_path / "run"), "--json", *base]
+    assert main([*run, "--steps", "4", "--keep", "3", "--checkpoint-every", "1e-9"]) == 0
+    capsys.readouterr()
+    checkpoints = sorted(map(str, (tmp_path / "run").glob("step-*")))
+    assert len(checkpoints) == 3
+    file = tmp_path / "generator.safetensors"
+    average = ["average", *checkpoints, "--rank", "4", "--out", str(file), "--json", *base]
+    assert main(average) == 0
+    found = read(capsys)
+    made = load_generator(file, load_base(tiny.base))
+    assert (found["checkpoints"], found["generator"], made.config.rank) == (3, made.digest(), 4)
+    assert main(average) == 2  # it would be overwritten
+    assert main(["average", str(tmp_path), "--out", str(tmp_path / "other.safetensors"), *base]) == 3
 
 
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow 3.17 on SQLAlchemy 2.1

@@ -11,10 +11,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from adapters_core.canonical import file_sha256
-from adapters_core.errors import IntegrityError, MismatchError, StorageError
+from adapters_core.errors import InputError, IntegrityError, MismatchError, StorageError
 from adapters_core.modeling.base_model import BaseModel
 from adapters_core.modeling.generator import Generator
-from adapters_core.training.checkpoint import Progress, latest_checkpoint, load_checkpoint, save_checkpoint
+from adapters_core.training.checkpoint import (
+    Progress,
+    config_of,
+    latest_checkpoint,
+    load_average,
+    load_checkpoint,
+    save_checkpoint,
+)
 from tests.tiny_model import tiny_base, tiny_config, tiny_generator
 from tests.tiny_training import weights
 
@@ -239,3 +246,35 @@ def test_old_checkpoints_that_cannot_be_removed_are_reported_once_the_new_one_is
         save_checkpoint(saved.parent, generator, optimizer_of(generator), replace(DONE, step=8), description={}, keep=1)
 
     assert load_checkpoint(saved.with_name("step-0000008"), Generator(tiny_config(), base)).step == 8
+
+
+def test_an_average_is_the_mean_of_the_checkpoints(base: BaseModel, saved: Path) -> None:
+    generator = Generator(tiny_config(), base)
+    load_checkpoint(saved, generator)
+    first = weights(generator)
+    optimizer_of(generator, steps=5)
+    second = weights(generator)
+    other = save_checkpoint(saved.parent, generator, optimizer_of(generator), replace(DONE, step=8), description={})
+    found = Generator(config_of(saved), base)
+
+    load_average([saved, saved, other], found)
+
+    for name, tensor in weights(found).items():
+        torch.testing.assert_close(tensor, (2 * first[name] + second[name]) / 3, atol=1e-6, rtol=1e-6)
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+
+
+def test_an_average_with_a_damaged_checkpoint_fills_nothing(base: BaseModel, saved: Path, tmp_path: Path) -> None:
+    generator = Generator(tiny_config(), base)
+    before = weights(generator)
+    other = tmp_path / "run" / "step-0000009"
+    other.mkdir()
+    (other / "training.json").write_text("{}")
+
+    for checkpoints, error in (([saved, other], IntegrityError), ([], InputError)):
+        with pytest.raises(error):
+            load_average(checkpoints, generator)
+    with pytest.raises(IntegrityError, match="no whole checkpoint"):
+        config_of(other)
+
+    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(generator).items())

@@ -35,6 +35,7 @@ NAN, INF = float("nan"), float("inf")
         ("time_limit_s", [0.0, -1.0, NAN, INF]),
         ("token_limit", [0, -1]),
         ("checkpoint_every_s", [0.0, NAN]),
+        ("keep_checkpoints", [0]),
         ("validate_every", [0]),
         ("validation_rows", [0]),
         ("dtype", ["float16", "int8"]),
