@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from adapters_core.pipeline import GenerationCore
 
 SHIPPED = Path(__file__).parent.parent / "generators" / "smollm2-135m-instruct" / "generator.safetensors"
-SHIPPED_DIGEST = "7058955c346e3c1bc0916433d523076fa49c602d060afd37d57da4fa1457bbdf"
+SHIPPED_DIGEST = "bc89e34ed8b07820d29063f026c95007c85959f03cb816fb03b2c7cf5e72768f"
 """Of the shipped generator: tensors, configuration and base."""
 DTYPES = ("float32", "bfloat16")
 
