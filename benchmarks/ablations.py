@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("--only", default=None, help="names of variants to run again, comma-separated")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON results")
     args = parser.parse_args()
+    args.results.mkdir(parents=True, exist_ok=True)
     path = args.results / "ablations.json"
     rows: dict[str, dict[str, Any]] = json.loads(path.read_text())["rows"] if path.is_file() else {}
     chosen = [v for v in VARIANTS if v.name in (args.only.split(",") if args.only else VARIANTS_BY_NAME.keys() - rows)]
