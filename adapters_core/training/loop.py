@@ -78,7 +78,8 @@ class TrainingRun:
             while not self._done(progress):
                 self._set_rate(optimizer, progress)
                 metrics, tokens = self._step(accelerator, prepared, optimizer, progress.step)
-                module.fold_gains()
+                if self.settings.gain_learning_rate:
+                    module.fold_gains()
                 bad = 0 if metrics["finite"] else bad + 1
                 if bad >= _LARGEST_BAD_STEPS:
                     raise NumericalError(f"the loss was not finite in {bad} steps in a row: lower the learning rate")
