@@ -152,12 +152,17 @@ def read_adapter(folder: Path) -> Adapter:
     """Read the served files of an adapter and check them against its manifest.
 
     Raises:
-        InputError: no such folder.
+        InputError: no such folder, or weights without a manifest.
         IntegrityError: a file is missing, truncated or changed.
         NumericalError: a factor holds NaN or infinite values.
     """
     if not folder.is_dir():
         raise InputError(f"no adapter folder at {folder}")
+    if not ((folder / MANIFEST).exists() or holds_state(folder)) and (folder / WEIGHTS).is_file():
+        raise InputError(
+            f"{folder} holds weights of PEFT and no {MANIFEST}, which says what they are made of: "
+            "name the folder that the adapter was generated into"
+        )
     manifest = Manifest.read(folder / MANIFEST)
     _read_checked(folder / CONFIG, manifest.identity.config_sha256)
     data = _read_checked(folder / WEIGHTS, manifest.identity.weights_sha256)

@@ -7,6 +7,8 @@ from typing import Literal
 from adapters_core.errors import ConfigError
 
 Encoding = Literal["independent", "sequential"]
+MAX_CONTEXT_TOKENS = 262_144
+"""Default limit of one call; a stream has none."""
 LEAST_TOLERANCE = 1e-7
 """Below this share of the largest, singular values of a float32 state are rounding noise."""
 

@@ -4,10 +4,10 @@ All of it needs the text again (a session keeps none): the documents given must 
 which the commitments prove.
 """
 
-import math
+import itertools
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor
@@ -49,6 +49,16 @@ class Breakdown:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SiteShares:
+    """What every piece of a :class:`Breakdown` is of one site, in its order; each grain adds up to the same total."""
+
+    tokens: tuple[float, ...]
+    sentences: tuple[float, ...]
+    chunks: tuple[float, ...]
+    documents: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class LeaveOneOut:
     """What changes when one chunk had never been seen: exact."""
 
@@ -72,8 +82,8 @@ class Attribution:
     """Digest."""
     shares: Breakdown
     """Overall: the mean over sites; adds up to 1."""
-    sites: dict[str, tuple[float, ...]]
-    """By site name: the share of each chunk, in order; adds up to 1 (0 for a site that the context left at zero)."""
+    sites: dict[str, SiteShares]
+    """By site name: the shares of the same pieces; adds up to 1 (0 for a site that the context left at zero)."""
     leave_one_out: tuple[LeaveOneOut, ...]
     answer: Breakdown | None
     """Nats by token, sentence, chunk and document, for the question asked; None where none was."""
@@ -124,9 +134,7 @@ def attribute(
     scores = None
     if asked is not None:
         scores = answer_scores(core.base, core.generator, weighted, prefix=asked[0], answer=asked[1], steps=steps)
-    lengths = [len(chunk.token_ids) for _, chunk in chunks]
-    names = [site.name for site in core.generator.sites]
-    per_chunk_CN = torch.stack([part.sum(0) for part in shares_TN.split(lengths)])
+    grains = _grains(chunks, documents)
     pieces = 1 + (len(chunks) if len(chunks) > 1 else 0)
     progress(1, pieces)
     left_out = []
@@ -135,10 +143,10 @@ def attribute(
         progress(1 + len(left_out), pieces)
     return Attribution(
         adapter=session.adapter.digest,
-        shares=_breakdown(chunks, documents, shares_TN.mean(1)),
-        sites={name: tuple(map(float, per_chunk_CN[:, index])) for index, name in enumerate(names)},
+        shares=_breakdown(grains, shares_TN.mean(1)),
+        sites=_by_site([site.name for site in core.generator.sites], grains, shares_TN),
         leave_one_out=tuple(left_out),
-        answer=_breakdown(chunks, documents, scores.scores_TN.sum(1)) if scores else None,
+        answer=_breakdown(grains, scores.scores_TN.sum(1)) if scores else None,
         log_probability=scores.log_probability if scores else None,
         log_probability_base=scores.log_probability_base if scores else None,
         residual=scores.residual if scores else None,
@@ -193,41 +201,76 @@ def _require_same(
     return tuple((c, named[c]) for c in order)
 
 
-def _breakdown(chunks: Sequence[tuple[str, Chunk]], documents: Sequence[Document], values_T: Tensor) -> Breakdown:
-    tokens: list[Span] = []
-    whole: list[Span] = []
-    position = 0
-    for name, chunk in chunks:
-        values = values_T[position : position + len(chunk.token_ids)].tolist()
-        position += len(values)
-        tokens += [
-            Span(document=chunk.document, start=start, end=end, value=value)
-            for (start, end), value in zip(chunk.token_spans, values, strict=True)
-        ]
-        whole.append(
-            Span(document=chunk.document, start=chunk.start, end=chunk.end, value=math.fsum(values), commitment=name)
-        )
-    by_name: dict[str, list[Span]] = {}
-    for token in tokens:
-        by_name.setdefault(token.document, []).append(token)
-    kept = [(document, by_name[document.name]) for document in documents if document.name in by_name]
-    return Breakdown(
-        tokens=tuple(tokens),
-        sentences=tuple(span for document, own in kept for span in _sentences(document, own)),
-        chunks=tuple(whole),
-        documents=tuple(
-            Span(document=document.name, start=0, end=len(document.text), value=math.fsum(t.value for t in own))
-            for document, own in kept
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Grain:
+    """The context cut into pieces of one kind. Shape letters: T tokens, P pieces, N sites."""
+
+    pieces: tuple[Span, ...]
+    """Without their values."""
+    belongs_T: Tensor
+    """The piece of every token."""
+
+    def totals(self, values_TN: Tensor) -> Tensor:
+        """Sums over the tokens of every piece, P x N."""
+        return values_TN.new_zeros(len(self.pieces), values_TN.shape[1]).index_add_(0, self.belongs_T, values_TN)
+
+    def valued(self, values_T: Tensor) -> tuple[Span, ...]:
+        """The pieces with their sums."""
+        sums = self.totals(values_T[:, None])[:, 0].tolist()
+        return tuple(replace(piece, value=value) for piece, value in zip(self.pieces, sums, strict=True))
+
+
+def _grains(chunks: Sequence[tuple[str, Chunk]], documents: Sequence[Document]) -> dict[str, _Grain]:
+    """The grains by their name in a :class:`Breakdown`; every token is in one piece of each."""
+    tokens = [_piece(chunk.document, start, end) for _, chunk in chunks for start, end in chunk.token_spans]
+    by_document: dict[str, list[int]] = {}
+    for index, token in enumerate(tokens):
+        by_document.setdefault(token.document, []).append(index)
+    kept = [document for document in documents if document.name in by_document]
+    sentences = [found for one in kept for found in _sentences(one, tokens, by_document[one.name])]
+    lengths = [len(chunk.token_ids) for _, chunk in chunks]
+    ends = list(itertools.accumulate(lengths))
+    return {
+        "tokens": _grain([(token, [index]) for index, token in enumerate(tokens)]),
+        "sentences": _grain(sentences),
+        "chunks": _grain(
+            [
+                (replace(_piece(chunk.document, chunk.start, chunk.end), commitment=name), range(end - length, end))
+                for (name, chunk), length, end in zip(chunks, lengths, ends, strict=True)
+            ]
         ),
-    )
+        "documents": _grain([(_piece(one.name, 0, len(one.text)), by_document[one.name]) for one in kept]),
+    }
 
 
-def _sentences(document: Document, tokens: Sequence[Span]) -> Iterable[Span]:
-    """A token belongs to the sentence that its first character lies in."""
-    ordered = sorted(tokens, key=lambda token: token.start)  # chunks may have come in another order
-    starts = [token.start for token in ordered]
+def _grain(pieces: Sequence[tuple[Span, Sequence[int]]]) -> _Grain:
+    belongs_T = torch.empty(sum(len(tokens) for _, tokens in pieces), dtype=torch.long)
+    for place, (_, tokens) in enumerate(pieces):
+        belongs_T[torch.tensor(tokens)] = place
+    return _Grain(pieces=tuple(piece for piece, _ in pieces), belongs_T=belongs_T)
+
+
+def _piece(document: str, start: int, end: int) -> Span:
+    return Span(document=document, start=start, end=end, value=0.0)
+
+
+def _sentences(document: Document, tokens: Sequence[Span], own: Sequence[int]) -> Iterable[tuple[Span, list[int]]]:
+    """A document's sentences and their tokens; a token belongs to the sentence that its first character lies in."""
+    ordered = sorted(own, key=lambda index: tokens[index].start)  # chunks may have come in another order
+    starts = [tokens[index].start for index in ordered]
     for start, end in sentence_spans(document.text):
         inside = ordered[bisect_left(starts, start) : bisect_left(starts, end)]
         if inside:
-            value = math.fsum(token.value for token in inside)
-            yield Span(document=document.name, start=start, end=end, value=value)
+            yield _piece(document.name, start, end), inside
+
+
+def _breakdown(grains: Mapping[str, _Grain], values_T: Tensor) -> Breakdown:
+    return Breakdown(**{name: grain.valued(values_T) for name, grain in grains.items()})
+
+
+def _by_site(names: Sequence[str], grains: Mapping[str, _Grain], shares_TN: Tensor) -> dict[str, SiteShares]:
+    totals = {grain: found.totals(shares_TN).T.tolist() for grain, found in grains.items()}
+    return {
+        name: SiteShares(**{grain: tuple(sums[index]) for grain, sums in totals.items()})
+        for index, name in enumerate(names)
+    }

@@ -26,6 +26,7 @@ from adapters_core.artifact import (
     weights_sha256,
 )
 from adapters_core.canonical import canonical_bytes, commitment, sha256_hex
+from adapters_core.config import MAX_CONTEXT_TOKENS
 from adapters_core.data.chunking import Chunk, chunk_documents
 from adapters_core.data.documents import Document
 from adapters_core.errors import InputError, MismatchError, UnknownChunkError
@@ -51,8 +52,6 @@ from adapters_core.versions import code_version, library_versions
 
 ProgressCallback = Callable[[int, int], None]
 """Called with (chunks done, chunks in all)."""
-MAX_CONTEXT_TOKENS = 262_144
-"""Default limit of one call; a stream has none."""
 
 
 def no_progress(_done: int, _total: int) -> None:

@@ -76,7 +76,7 @@ _SMOLLM2 = GeneratorConfig(
     layers=tuple(range(18, 30)),
     key_size=256,
     value_size=256,
-    rank=96,
+    rank=128,
     chunk_tokens=512,
     value_shift=1,
 )
@@ -111,14 +111,14 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 config=_SMOLLM2,
                 settings=TrainingSettings(
                     objectives=_contexts_and_questions(
-                        reconstruction=0.14, completion=0.08, unrelated=0.46, distillation=10.0
+                        reconstruction=0.40, completion=0.02, unrelated=0.38, distillation=10.0
                     ),
                     start_tokens=60_000,
                     learning_rate=1e-3,
                     gain_learning_rate=1e-2,
                     warmup_steps=10,
                     batch_rows=8,
-                    context_tokens=(128, 256, 384),
+                    context_tokens=(256, 512),
                     target_tokens=64,
                     targets_per_context=4,
                     question_context_tokens=512,
@@ -135,7 +135,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 config=_SMOLLM2,
                 settings=TrainingSettings(
                     objectives=_contexts_and_questions(
-                        reconstruction=0.14, completion=0.08, unrelated=0.46, distillation=10.0
+                        reconstruction=0.40, completion=0.02, unrelated=0.38, distillation=10.0
                     ),
                     start_tokens=200_000,
                     learning_rate=1e-3,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters_core.cli.output import notes
+from adapters_core.config import MAX_CONTEXT_TOKENS
 from adapters_core.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
@@ -45,12 +46,19 @@ def command(
 
 
 def add_model_options(parser: argparse.ArgumentParser, *, generator: bool = True) -> None:
-    """--base, --generator, --dtype, --device, --threads."""
+    """--base, --generator, --max-context-tokens, --dtype, --device, --threads."""
     group = parser.add_argument_group("model")
     group.add_argument("--base", default=None, help="folder, .gguf file or hub id; default: the embedded SmolLM2-135M")
     if generator:
         group.add_argument(
             "--generator", type=Path, default=SHIPPED, help=".safetensors file; default: the shipped one"
+        )
+        group.add_argument(
+            "--max-context-tokens",
+            type=positive,
+            default=MAX_CONTEXT_TOKENS,
+            metavar="N",
+            help="longest context of one call; a longer one is refused before the model reads any of it",
         )
     group.add_argument("--dtype", choices=DTYPES, default=None, help="of the base (GPU: bfloat16, else float32)")
     group.add_argument("--device", default=None, help="cpu, cuda, cuda:1 ... (cuda where there is one)")
@@ -104,10 +112,11 @@ def base_source(args: argparse.Namespace) -> str | Path:
 
 def load_core_of(args: argparse.Namespace) -> "GenerationCore":
     """The generation core that the options name."""
-    from adapters_core.pipeline import GenerationCore
+    from adapters_core.pipeline import GenerationCore, Limits
 
     base = load_base_of(args)
-    return GenerationCore(base, load_generator_at(args.generator, base))
+    limits = Limits(context_tokens=args.max_context_tokens)
+    return GenerationCore(base, load_generator_at(args.generator, base), limits=limits)
 
 
 def load_generator_at(path: Path, base: "BaseModel") -> "Generator":

@@ -47,7 +47,7 @@ class ChunkState:
         Raises:
             NumericalError: it holds NaN, infinite or very large values.
         """
-        largest = float(self.state_NKV.abs().max()) if self.state_NKV.numel() else 0.0
+        largest = _largest(self.state_NKV)
         if not largest < CHUNK_LIMIT:
             raise NumericalError(f"a chunk's state must be finite and below {CHUNK_LIMIT:.0f}, got {largest}")
 
@@ -58,8 +58,10 @@ class ChunkState:
         Raises:
             NumericalError: it holds NaN, infinite or very large values.
         """
-        grid_NKV = (state_NKV.detach().double() * _GRID).round() / _GRID
-        return cls(commitment=commitment, tokens=tokens, state_NKV=grid_NKV.float().cpu())
+        grid_NKV = torch.empty_like(state_NKV, dtype=torch.float32, device="cpu")
+        for grid_KV, state_KV in zip(grid_NKV, state_NKV.detach(), strict=True):
+            grid_KV.copy_(_on_grid(state_KV).div_(_GRID))
+        return cls(commitment=commitment, tokens=tokens, state_NKV=grid_NKV)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,7 @@ class State:
 
     def value(self) -> Float[Tensor, "n k v"]:
         """The state as float64 numbers."""
-        return self.total_NKV.double() / _GRID
+        return self.total_NKV.double().div_(_GRID)
 
     def sha256(self) -> str:
         """Digest of the total's bytes: equal states, equal digests, whatever the order their chunks came in."""
@@ -115,7 +117,7 @@ class State:
         if any(entry.commitment == chunk.commitment for entry in self.entries):
             raise MismatchError(f"chunk {chunk.commitment[:12]} is part of this state already: a chunk counts once")
         self._require_shape(chunk.state_NKV)
-        total_NKV = _checked(self._decayed() + _fixed(chunk.state_NKV))
+        total_NKV = _checked(_fixed(chunk.state_NKV).add_(self._decayed()))
         entry = ChunkEntry(commitment=chunk.commitment, tokens=chunk.tokens)
         return replace(self, total_NKV=total_NKV, entries=(*self.entries, entry))
 
@@ -165,20 +167,34 @@ class State:
     def _decayed(self) -> Tensor:
         if self.decay == 1.0:
             return self.total_NKV
-        return (self.total_NKV.double() * self.decay).round().to(torch.int64)
+        return self.total_NKV.double().mul_(self.decay).round_().to(torch.int64)
 
     def _require_shape(self, tensor: Tensor) -> None:
         if tensor.shape != self.total_NKV.shape:
             raise MismatchError(f"states must have shape {tuple(self.total_NKV.shape)}, got {tuple(tensor.shape)}")
 
 
+def _on_grid(state: Tensor) -> Tensor:
+    """Whole multiples of the grid's step, float64."""
+    return state.double().mul_(_GRID).round_()
+
+
 def _fixed(state_NKV: Tensor) -> Tensor:
-    return (state_NKV.double() * _GRID).round().to(torch.int64)
+    """In fixed point, site by site: float64 copies of all sites at once would be the most that generation needs."""
+    total_NKV = torch.empty_like(state_NKV, dtype=torch.int64)
+    for total_KV, state_KV in zip(total_NKV, state_NKV, strict=True):
+        total_KV.copy_(_on_grid(state_KV))
+    return total_NKV
 
 
 def _checked(total_NKV: Tensor) -> Tensor:
-    if total_NKV.numel() and float(total_NKV.abs().max()) / _GRID >= TOTAL_LIMIT:
+    if _largest(total_NKV) / _GRID >= TOTAL_LIMIT:
         raise NumericalError(
             f"a state's entries must stay below {TOTAL_LIMIT:.0f}: this stream is too long, or its keys are too large"
         )
     return total_NKV
+
+
+def _largest(tensor: Tensor) -> float:
+    """Largest magnitude, without a copy of the tensor; NaN where it holds one."""
+    return float(max(abs(end.item()) for end in tensor.aminmax())) if tensor.numel() else 0.0

@@ -61,10 +61,17 @@ class CoreClient(InferenceClient):
         """Make an adapter that continues another. Raises as :meth:`generate`."""
         return self._made("/v1/extend", {"adapter": adapter, "documents": _documents(documents)}, progress)
 
-    def erase(self, adapter: str, *, chunks: Sequence[str] = (), documents: Sequence[str] = ()) -> AdapterAnswer:
+    def erase(
+        self,
+        adapter: str,
+        *,
+        chunks: Sequence[str] = (),
+        documents: Sequence[str] = (),
+        progress: Progress = no_progress,
+    ) -> AdapterAnswer:
         """Make an adapter that never saw some chunks, or the chunks of some documents. Raises as :meth:`generate`."""
         body = {"adapter": adapter, "chunks": list(chunks), "documents": list(documents)}
-        return self._made("/v1/erase", body, no_progress)
+        return self._made("/v1/erase", body, progress)
 
     def manifest(self, adapter: str) -> bytes:
         """The manifest of an adapter, canonical JSON. Raises as :meth:`generate`."""
@@ -140,6 +147,7 @@ class CoreClient(InferenceClient):
         question: str | None = None,
         answer: str | None = None,
         steps: int = 8,
+        progress: Progress = no_progress,
     ) -> AttributionAnswer:
         """Attribute an adapter, and an answer, to its context. Raises as :meth:`generate`."""
         body = {
@@ -149,7 +157,7 @@ class CoreClient(InferenceClient):
             "answer": answer,
             "steps": steps,
         }
-        return self._http.read(AttributionAnswer, self._result("/v1/attribute", body, no_progress))
+        return self._http.read(AttributionAnswer, self._result("/v1/attribute", body, progress))
 
     def models(self) -> tuple[ModelCard, ...]:
         """The base and the adapters that are loaded. Raises as :meth:`generate`."""

@@ -38,6 +38,15 @@ class BreakdownOut(Answer):
     documents: tuple[SpanOut, ...]
 
 
+class SiteSharesOut(Answer):
+    """What every piece of a breakdown is of one site, in its order."""
+
+    tokens: tuple[float, ...]
+    sentences: tuple[float, ...]
+    chunks: tuple[float, ...]
+    documents: tuple[float, ...]
+
+
 class LeaveOneOutOut(Answer):
     """What changes without one chunk."""
 
@@ -55,7 +64,7 @@ class AttributionAnswer(Answer):
 
     adapter: Digest
     shares: BreakdownOut
-    sites: dict[str, tuple[float, ...]]
+    sites: dict[str, SiteSharesOut]
     leave_one_out: tuple[LeaveOneOutOut, ...]
     answer: BreakdownOut | None
     log_probability: Nats | None

@@ -135,13 +135,17 @@ def _ask(at: Workplace, beat: Heartbeat, one: Asked, adapter: str, wrong: str | 
 
 
 def _attribution(at: Workplace, beat: Heartbeat, adapter: str, asked: Sequence[Asked]) -> Mapping[str, Any] | None:
-    """Shares of the context by place, without its text; None in suites that ask nothing of the context."""
+    """Shares of the context by place, without its text; None in suites that ask nothing of the context.
+
+    Of single sites the shares of chunks are kept: those of tokens would be the most of the report.
+    """
     if not asked:
         return None
     beat.stage("attribution")
-    found = at.core.attribute(adapter, [Document(name=one.context, text=one.text) for one in asked])
-    stated: dict[str, Any] = found.model_dump(mode="json", exclude={"answer", "log_probability", "residual"})
-    return stated
+    documents = [Document(name=one.context, text=one.text) for one in asked]
+    found = at.core.attribute(adapter, documents, progress=beat.progress)
+    stated: dict[str, Any] = found.model_dump(mode="json", exclude={"answer", "log_probability", "residual", "sites"})
+    return stated | {"sites": {name: list(shares.chunks) for name, shares in found.sites.items()}}
 
 
 def _canary(at: Workplace, adapter: str) -> canary.Canary:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -83,7 +83,9 @@ def test_shares_add_up_to_one_at_every_grain_and_every_site(core: GenerationCore
     assert grains(found.shares) == pytest.approx(dict.fromkeys(grains(found.shares), 1.0), abs=1e-5)
     assert set(found.sites) == {site.name for site in core.generator.sites}
     for name, shares in found.sites.items():
-        assert sum(shares) == pytest.approx(1.0, abs=1e-5), name
+        for grain, values in asdict(shares).items():
+            assert len(values) == len(getattr(found.shares, grain)), (name, grain)
+            assert sum(values) == pytest.approx(1.0, abs=1e-5), (name, grain)
     assert (found.answer, found.log_probability, found.log_probability_base, found.residual) == (None,) * 4
 
 
@@ -128,9 +130,10 @@ def test_a_coarse_share_is_the_sum_of_the_fine_ones_inside_it(asked: Attribution
             assert coarse.value == pytest.approx(math.fsum(inside), abs=1e-9)
 
 
-def test_a_chunks_share_is_the_mean_of_its_sites(asked: Attribution) -> None:
-    for index, span in enumerate(asked.shares.chunks):
-        mean = sum(shares[index] for shares in asked.sites.values()) / len(asked.sites)
+@pytest.mark.parametrize("grain", ["tokens", "sentences", "chunks", "documents"])
+def test_a_share_is_the_mean_of_its_sites(asked: Attribution, grain: str) -> None:
+    for index, span in enumerate(getattr(asked.shares, grain)):
+        mean = sum(getattr(shares, grain)[index] for shares in asked.sites.values()) / len(asked.sites)
         assert span.value == pytest.approx(mean, abs=1e-9)
 
 

@@ -29,12 +29,13 @@ from torch import Tensor
 from adapters_core.artifact import CHUNKS, CONFIG, KEY, MANIFEST, STATE, WEIGHTS, write_session
 from adapters_core.canonical import canonical_bytes, digest_of, file_sha256, sha256_hex
 from adapters_core.cli.main import main
+from adapters_core.config import MAX_CONTEXT_TOKENS
 from adapters_core.data.documents import Document
 from adapters_core.manifest import Manifest
 from adapters_core.modeling.base_model import load_base
 from adapters_core.modeling.digests import digest_tensors
 from adapters_core.modeling.generator_file import save_generator
-from adapters_core.pipeline import MAX_CONTEXT_TOKENS, load_core
+from adapters_core.pipeline import load_core
 from adapters_core.storage import atomic_folder, exclusive
 from tests.full_disk import NoMountError, mounted
 from tests.tiny_files import TinyFiles, write_tiny_files
@@ -243,6 +244,16 @@ def test_a_bad_context_is_refused(place: Place, command: str, name: str, capsys:
     refused(place, getattr(place, command)(), capsys, 2, said)
 
 
+@pytest.mark.parametrize("command", ["generate", "extend"])
+def test_a_context_over_the_limit_that_was_asked_for_is_refused(
+    place: Place, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(place.root / "more.md", MORE.encode())
+
+    asked = (*getattr(place, command)(), "--max-context-tokens", "5")
+    refused(place, asked, capsys, 2, "at most 5 tokens")
+
+
 @pytest.mark.parametrize(
     ("context", "said"),
     [("none.md", "must exist, no file at"), ("base", "is a folder: name the files in it")],
@@ -404,7 +415,7 @@ def test_a_foreign_adapter_has_no_manifest(place: Place, capsys: pytest.CaptureF
     for name in (MANIFEST, STATE, CHUNKS, KEY):
         (place.adapter / name).unlink()
 
-    refused(place, place.inspect(), capsys, 3, "no manifest at")
+    refused(place, place.inspect(), capsys, 2, "holds weights of PEFT and no manifest.json")
 
 
 def test_no_folder_is_no_adapter(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
