@@ -12,6 +12,7 @@ from governance.api.fields import Given, Json, Line, Moment, Name, Reason, Recor
 from governance.api.reading import actor_of, read
 from governance.installation import installation
 from governance.policy.actions import Action
+from governance.policy.repairs import KINDS, Repair
 from governance.selectors import people_reads, policy_reads
 from governance.services import references
 from governance.services.forbidding import forbid
@@ -39,6 +40,8 @@ class PolicyIn(Given):
     gates: list[Json] = Field(default=[], max_length=50)
     expires_days: int = Field(ge=1, le=3650)
     cool_down_hours: int = Field(ge=0, le=24 * 3650)
+    repairs: list[Repair] = Field(default=list(KINDS), max_length=len(KINDS))
+    """Drifts that the system repairs by itself; the others stay open until a person has repaired them."""
 
 
 class RoleIn(Given):
@@ -96,6 +99,8 @@ class Policy(Record):
     """How long after its grant a role does not count for approvals."""
     norm_outlier: float | None
     personal_data: Any
+    repairs: list[Repair]
+    """Drifts that the system repairs by itself."""
     versions: list[int]
     """All there are, newest first."""
 
@@ -147,6 +152,7 @@ def grant_role_to_person(request: HttpRequest, person: Name, body: RoleIn) -> St
 def _stated(one: policy_reads.Policy) -> dict[str, Any]:
     return {
         **one.entry.data,
+        "repairs": one.repairs,
         "name": one.name,
         "latest": one.latest,
         "seq": one.entry.seq,

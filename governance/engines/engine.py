@@ -8,6 +8,13 @@ from typing import Any, Protocol
 Nats = float
 Reading = tuple[Mapping[str, Nats], ...]
 """A prompt each: the most probable next tokens with their log-probabilities."""
+DIGITS = 16
+"""Of an adapter's digest, in the names under which engines have it."""
+
+
+def loaded_name(slot: str, adapter: str) -> str:
+    """The name of a slot's adapter in an engine: never given to another one."""
+    return f"{slot}-{adapter[:DIGITS]}"
 
 
 @dataclass(frozen=True, kw_only=True)

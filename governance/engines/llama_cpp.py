@@ -12,11 +12,10 @@ import httpx
 
 from adapters_core.errors import EngineError, EngineRefusedError, UnknownAdapterError
 from governance.engines.calls import EngineCalls
-from governance.engines.engine import Address, Nats, Reading, Resident
+from governance.engines.engine import DIGITS, Address, Nats, Reading, Resident
 
 TOLERANCE = 0.15
 """Nats: a quantised base, other kernels. Measured up to 0.09 with Q4_1."""
-_DIGITS = 16
 
 
 class LlamaCppEngine:
@@ -90,7 +89,7 @@ class LlamaCppEngine:
         """
         entries = self._adapters()
         wanted = name.rpartition("-")[2] if name else None
-        chosen = [entry["id"] for entry in entries if wanted and _digest(entry)[:_DIGITS] == wanted]
+        chosen = [entry["id"] for entry in entries if wanted and _digest(entry)[:DIGITS] == wanted]
         if name and not chosen:
             raise UnknownAdapterError(f"{self.name} must have been started with the adapter of {name}, it was not")
         return [{"id": entry["id"], "scale": 1.0 if entry["id"] in chosen[:1] else 0.0} for entry in entries]
@@ -103,7 +102,7 @@ class LlamaCppEngine:
 
     def _resident(self, entry: Mapping[str, Any]) -> Resident:
         digest = _digest(entry)
-        return Resident(name=digest[:_DIGITS], root=str(entry["path"]), parent="base", digest=digest)
+        return Resident(name=digest[:DIGITS], root=str(entry["path"]), parent="base", digest=digest)
 
 
 def _digest(entry: Mapping[str, Any]) -> str:

@@ -10,7 +10,8 @@ from governance.forms.proof import FIELDS, ProofForm
 from governance.forms.recorded import no_personal_data
 from governance.policy.actions import DECISIONS, MAY
 from governance.policy.actors import ROLES, SCOPES
-from governance.policy.words import ROLE_NAMES
+from governance.policy.repairs import KINDS, repairs
+from governance.policy.words import REPAIRS, ROLE_NAMES
 from governance.templatetags.assurance import SCOPE_NAMES
 
 STAGES, MOST_STAGES = 3, 20
@@ -100,6 +101,14 @@ class PolicyForm(ProofForm):
         label=_("Days after which requests and approvals expire"), min_value=1, max_value=3650
     )
     cool_down_hours = forms.IntegerField(label=_("Hours until a new role counts"), min_value=0, max_value=24 * 3650)
+    repairs = forms.MultipleChoiceField(
+        label=_("Drifts that the system repairs by itself"),
+        help_text=_("What is not chosen stays open on the pages until a person has repaired it."),
+        choices=[(kind, REPAIRS[kind]) for kind in KINDS],
+        initial=KINDS,
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+    )
 
     stages = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=MOST_STAGES, required=False)
 
@@ -156,6 +165,7 @@ class PolicyForm(ProofForm):
             "cool_down_hours": given["cool_down_hours"],
             "norm_outlier": given["norm_outlier"],
             "personal_data": old.get("personal_data"),
+            "repairs": given["repairs"],
         }
 
 
@@ -168,7 +178,7 @@ def filled_in(name: str, policy: Mapping[str, Any]) -> dict[str, Any]:
     }
     gates = {gate["metric"]: gate["threshold"] for gate in policy["gates"] if _on_form(gate)}
     plain = ("required_suites", "norm_outlier", "expires_days", "cool_down_hours")
-    return {"name": name, **stages, **gates, **{field: policy[field] for field in plain}}
+    return {"name": name, **stages, **gates, **{field: policy[field] for field in plain}, "repairs": repairs(policy)}
 
 
 def _on_form(gate: Mapping[str, Any]) -> bool:

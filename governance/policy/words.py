@@ -95,6 +95,11 @@ INCIDENT_NAMES: dict[str, Promise] = {
     "job_result_differs": pgettext_lazy("incident", "Two runs of a job gave different results"),
     "not_reproduced": pgettext_lazy("incident", "An adapter could not be computed again"),
 }
+REPAIRS: dict[str, Promise] = {
+    "lost": _("Load again what a slot serves and its engine has lost"),
+    "unknown": _("Unload from an engine what the ledger does not know"),
+    "aliases": _("Set the aliases of a slot in MLflow again"),
+}
 EVENT_NAMES: dict[str, Promise] = {
     "context:submitted": pgettext_lazy("event", "Context submitted"),
     "context:held": pgettext_lazy("event", "Legal hold put"),

@@ -9,6 +9,7 @@ from adapters_core.ledger import people_queries, queries
 from adapters_core.ledger.records import Entry, Subject
 from adapters_core.ledger.slot_queries import SlotRow
 from adapters_core.ledger.transactions import Reader
+from governance.services.repairing import Difference, left_by
 
 LATEST = 50
 _ENGINE, _MLFLOW = "ledger-engine:", "ledger-mlflow"
@@ -31,6 +32,8 @@ class DriftView:
     repaired: datetime | None
     how: str
     """What was done about it, as the ledger says it."""
+    left: tuple[str, ...]
+    """Policies that leave its repair to a person, while it is open; without any, the system repairs it."""
 
     @property
     def open(self) -> bool:
@@ -41,7 +44,7 @@ class DriftView:
 def drifts(reader: Reader, *, states: tuple[str, ...] = (), limit: int = LATEST) -> tuple[DriftView, ...]:
     """Differences, those that changed last first."""
     found = people_queries.subjects(reader, "drift", states=states, limit=limit)
-    return tuple(_view(queries.history(reader, Subject(kind="drift", id=row.id))) for row in found)
+    return tuple(_view(reader, queries.history(reader, Subject(kind="drift", id=row.id))) for row in found)
 
 
 def drifts_of(reader: Reader, slot: SlotRow, *, limit: int) -> tuple[DriftView, ...]:
@@ -55,22 +58,27 @@ def _is_about(drift: DriftView, slot: SlotRow) -> bool:
     )
 
 
-def _view(history: tuple[Entry, ...]) -> DriftView:
+def _view(reader: Reader, history: tuple[Entry, ...]) -> DriftView:
     first, last = history[0], history[-1]
     between, expected, observed = (first.data[name] for name in ("between", "expected", "observed"))
     stated = expected if isinstance(expected, Mapping) else observed if isinstance(observed, Mapping) else {}
     name = str(stated.get("name") or "")
+    kind = _kind(between, expected, observed)
     named = [ref.id for ref in first.refs if ref.kind == "slot"]
+    slot = named[0] if named else name.rpartition("-")[0] if kind == "lost" else ""
+    engine = str(between).removeprefix(_ENGINE) if str(between).startswith(_ENGINE) else ""
     repaired = last.event == "drift:repaired"
+    difference = Difference(kind=kind, slot=slot, engine=engine, name=name)
     return DriftView(
         entry=first,
-        kind=_kind(between, expected, observed),
-        engine=str(between).removeprefix(_ENGINE) if str(between).startswith(_ENGINE) else "",
-        slot=named[0] if named else "",
+        kind=kind,
+        engine=engine,
+        slot=slot,
         name=name,
         digest=str(stated.get("digest") or ""),
         repaired=last.time if repaired else None,
         how=str(last.data["how"]) if repaired else "",
+        left=() if repaired else left_by(reader, difference),
     )
 
 

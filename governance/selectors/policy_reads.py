@@ -7,6 +7,7 @@ from adapters_core.ledger import people_queries, queries
 from adapters_core.ledger.records import Entry, Subject
 from adapters_core.ledger.transactions import Reader
 from governance.policy.gates import Gate, gate
+from governance.policy.repairs import KINDS, Repair, repairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,16 @@ class Policy:
     def gates(self) -> tuple[Gate, ...]:
         """Its thresholds."""
         return tuple(gate(stated) for stated in self.entry.data["gates"])
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """Differences that the system repairs by itself."""
+        return repairs(self.entry.data)
+
+    @property
+    def left(self) -> tuple[Repair, ...]:
+        """Differences whose repair it leaves to a person."""
+        return tuple(kind for kind in KINDS if kind not in self.repairs)
 
     @property
     def latest(self) -> bool:

@@ -17,6 +17,7 @@ from adapters_core.ledger.verification.artifacts import verify_artifacts
 from adapters_core.ledger.verification.findings import Finding, Report
 from adapters_core.ledger.verification.serving import Observed, verify_serving
 from adapters_core.ledger.verification.verify import verified_size, verify
+from governance.engines.engine import loaded_name
 from governance.installation import installation, key_path
 
 LEVELS: dict[str, Promise] = {
@@ -51,8 +52,6 @@ MEANINGS: dict[str, Promise] = {
     "served_otherwise": _("A slot serves something else than the ledger says."),
     "served_unknown": _("Something is served that the ledger does not know."),
 }
-_DIGITS = 16
-"""Of the digest, in the name under which a slot's adapter is loaded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +119,6 @@ def observed(reader: Reader) -> Sequence[Observed]:
             continue
         names = {one.name for one in residents} | {one.digest for one in residents if one.digest}
         loaded = tuple(sorted(one.name for one in residents if one.parent is not None))
-        ours = slot.adapter and names & {f"{slot.slot}-{slot.adapter[:_DIGITS]}", slot.adapter}
+        ours = slot.adapter and names & {loaded_name(slot.slot, slot.adapter), slot.adapter}
         found.append(Observed(slot=slot.slot, adapter=slot.adapter if ours else None, loaded=loaded))
     return found

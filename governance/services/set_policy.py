@@ -12,6 +12,7 @@ from governance.actors import snapshot
 from governance.policy.actions import DECISIONS, MAY, Action
 from governance.policy.actors import Actor
 from governance.policy.gates import gate
+from governance.policy.repairs import KINDS, checked_repairs
 from governance.policy.subjects import Anything
 from governance.services import references
 from governance.services.acting import Act, perform
@@ -29,7 +30,8 @@ def set_policy(actor: Actor, *, name: str, policy: Mapping[str, Any]) -> Entry:
     Args:
         actor: who sets it.
         name: of the policy.
-        policy: stages, required_suites, gates, expires_days, cool_down_hours, norm_outlier, personal_data.
+        policy: stages, required_suites, gates, expires_days, cool_down_hours, norm_outlier, personal_data,
+            repairs (all unless stated).
 
     Raises:
         DeniedError: the rules refuse.
@@ -81,6 +83,7 @@ def checked_policy(name: str, policy: Mapping[str, Any]) -> dict[str, Any]:
         "cool_down_hours": hours,
         "norm_outlier": policy.get("norm_outlier"),
         "personal_data": policy.get("personal_data"),
+        "repairs": checked_repairs(policy.get("repairs", KINDS)),
     }
 
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext_lazy
 
 from adapters_core.ledger.records import Subject
-from governance.policy.words import INCIDENT_NAMES, VERDICT_NAMES
+from governance.policy.words import INCIDENT_NAMES, REPAIRS, VERDICT_NAMES
 
 register = template.Library()
 KIND_NAMES: dict[str, Promise] = {
@@ -72,6 +72,7 @@ REPAIR_NAMES: dict[str, Promise] = {
     "loaded again, past the gate and the canary": pgettext_lazy("repair", "loaded again, past the gate and the canary"),
     "unloaded: the ledger knows no such deployment": pgettext_lazy("repair", "unloaded"),
     "the aliases were set again": pgettext_lazy("repair", "the aliases were set again"),
+    "the difference was gone": pgettext_lazy("repair", "gone: a person repaired it, or it was needed no more"),
 }
 """What the ledger says of a repair -> how pages say it."""
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
@@ -111,6 +112,12 @@ def delivery_name(state: str) -> str:
 def repair_name(how: str) -> str:
     """What was done about a difference, in the person's language."""
     return str(REPAIR_NAMES.get(how, how))
+
+
+@register.filter
+def repair_kind_name(kind: str) -> str:
+    """What the system does about a kind of difference, in the person's language."""
+    return str(REPAIRS.get(kind, kind))
 
 
 @register.filter

@@ -9,8 +9,8 @@ from adapters_core.ledger import people_queries, queries, slot_queries
 from adapters_core.ledger.append import append
 from adapters_core.ledger.records import Subject
 from governance import artifacts
+from governance.engines.engine import loaded_name
 from governance.worker import projection
-from governance.worker.deploying import loaded_name
 from governance.worker.workplace import SYSTEM, Workplace
 
 TOPIC = "artifact.delete"

@@ -19,13 +19,12 @@ from adapters_core.ledger.slot_queries import DeploymentRow, SlotRow
 from adapters_core.ledger.transactions import Reader
 from governance import artifacts
 from governance.engines import canary, gate
-from governance.engines.engine import Engine, Resident
+from governance.engines.engine import DIGITS, Engine, Resident, loaded_name
 from governance.worker import projection
 from governance.worker.workplace import SYSTEM, Workplace, passes
 
 TOPIC = "engine.deploy"
 CANARY_TOPIC = "engine.canary"
-DIGITS = 16
 LATER: Mapping[str, Any] = {"set": canary.SET, "passed": None, "when": "after the rollback"}
 
 
@@ -46,11 +45,6 @@ class Plan:
     def loaded_name(self) -> str | None:
         """What the engine calls it; None for the bare base."""
         return loaded_name(self.row.slot, self.row.adapter) if self.row.adapter else None
-
-
-def loaded_name(slot: str, adapter: str) -> str:
-    """The name of an adapter in an engine: never given to another one."""
-    return f"{slot}-{adapter[:DIGITS]}"
 
 
 def deploy(at: Workplace, payload: Mapping[str, Any]) -> str:

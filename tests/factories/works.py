@@ -36,6 +36,17 @@ QUESTIONS = {
     TEA: [{"question": "What does a pound of tea cost?", "answers": ["forty yen"]}],
 }
 
+LENIENT: dict[str, Any] = {
+    "stages": [{"name": "Review", "role": "reviewer", "needed": 1}],
+    "required_suites": ["context"],
+    "gates": [{"name": "Retention", "metric": "retention", "operator": ">=", "threshold": 0.01}],
+    "expires_days": 90,
+    "cool_down_hours": 0,
+    "norm_outlier": None,
+    "personal_data": "reason",
+}
+"""A tiny random base remembers nothing: no policy asks it to."""
+
 
 @contextmanager
 def workplace(place: Place, core: RunningCore, **changes: Any) -> Iterator[Workplace]:

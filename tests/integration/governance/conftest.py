@@ -10,18 +10,7 @@ from governance.worker.workplace import Workplace
 from tests.cast import MISAKI
 from tests.factories.cores import RunningCore, running_core
 from tests.factories.installations import Place, copy_template, installed, make_template
-from tests.factories.works import make_slot, workplace
-
-LENIENT = {
-    "stages": [{"name": "Review", "role": "reviewer", "needed": 1}],
-    "required_suites": ["context"],
-    "gates": [{"name": "Retention", "metric": "retention", "operator": ">=", "threshold": 0.01}],
-    "expires_days": 90,
-    "cool_down_hours": 0,
-    "norm_outlier": None,
-    "personal_data": "reason",
-}
-"""A tiny random base remembers nothing: no policy asks it to."""
+from tests.factories.works import LENIENT, make_slot, workplace
 
 
 @pytest.fixture(scope="module")

@@ -36,8 +36,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             yield ready
         return
     with (
-        ledger_postgres.server(folder / "postgres") as server,
-        ledger_postgres.database(server) as url,
+        ledger_postgres.database(request.getfixturevalue("postgres")) as url,
         installed(make_template(folder / "var", url), url) as ready,
     ):
         yield ready

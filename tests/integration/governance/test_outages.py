@@ -24,6 +24,7 @@ from governance.services.erase_context import erase_context
 from governance.services.generate import generate
 from governance.services.kill_switch import kill_switch
 from governance.services.roll_back import roll_back
+from governance.services.set_policy import set_policy
 from governance.services.submit_context import submit_context
 from governance.worker import deleting, delivering, projection, telling
 from governance.worker.delivering import deliver_some
@@ -35,7 +36,7 @@ from governance.worker.workplace import Workplace
 from tests.cast import HANAKO, MISAKI
 from tests.factories.cores import RunningCore
 from tests.factories.installations import Place
-from tests.factories.works import FERRY, SLOT, TEA, approved, carry_out, evaluated, slot_row
+from tests.factories.works import FERRY, LENIENT, SLOT, TEA, approved, carry_out, evaluated, slot_row
 
 mlflow_warns = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
 
@@ -137,6 +138,62 @@ def test_another_adapter_under_a_name_that_is_served_is_found_and_the_right_one_
     with place.ledger.read() as db:
         assert [row.state for row in people_queries.subjects(db, "drift")] == ["repaired", "repaired"]
     assert reconcile(at) == ()
+
+
+def test_what_policy_leaves_to_a_person_stays_open_until_the_person_has_repaired_it(
+    place: Place, at: Workplace
+) -> None:
+    set_policy(place.actor(MISAKI), name="lenient", policy={**LENIENT, "repairs": ["aliases"]})
+    digest, other = approved(place, at), evaluated(place, at, TEA)
+    serve(place, at, digest)
+    engine, name = at.engines["core"], f"{SLOT}-{digest[:16]}"
+    engine.unload(name)
+    engine.load("by-hand", other, other)
+
+    for _ in range(2):
+        assert len(reconcile(at)) == 2
+        assert names(at) == {"tiny-llama", "by-hand"}
+        assert states_of_drifts(place) == ["open", "open"]
+
+    engine.unload("by-hand")
+    roll_back(place.actor(MISAKI), slot=SLOT, adapter=None, seen=digest, reason="Load it again")
+    carry_out(at)
+    roll_back(place.actor(MISAKI), slot=SLOT, adapter=digest, seen=None, reason="Load it again")
+    carry_out(at)
+    assert reconcile(at) == ()
+    assert names(at) == {"tiny-llama", name}
+    assert states_of_drifts(place) == ["repaired", "repaired"]
+
+
+def test_what_was_left_to_a_person_is_repaired_once_policy_lets_it(place: Place, at: Workplace) -> None:
+    set_policy(place.actor(MISAKI), name="lenient", policy={**LENIENT, "repairs": []})
+    digest = approved(place, at)
+    serve(place, at, digest)
+    at.engines["core"].unload(f"{SLOT}-{digest[:16]}")
+    reconcile(at)
+    assert states_of_drifts(place) == ["open"]
+
+    set_policy(place.actor(MISAKI), name="lenient", policy=LENIENT)
+    reconcile(at)
+
+    assert states_of_drifts(place) == ["repaired"]
+    assert names(at) == {"tiny-llama", f"{SLOT}-{digest[:16]}"}
+
+
+def test_another_adapter_under_a_name_that_is_served_is_unloaded_whatever_policy_says(
+    place: Place, at: Workplace
+) -> None:
+    set_policy(place.actor(MISAKI), name="lenient", policy={**LENIENT, "repairs": []})
+    digest, other = approved(place, at), evaluated(place, at, TEA)
+    serve(place, at, digest)
+    engine, name = at.engines["core"], f"{SLOT}-{digest[:16]}"
+    engine.unload(name)
+    engine.load(name, other, other)
+
+    reconcile(at)
+
+    assert names(at) == {"tiny-llama"}
+    assert sorted(states_of_drifts(place)) == ["open", "repaired"]
 
 
 def test_a_damaged_file_is_never_served(place: Place, at: Workplace) -> None:
@@ -265,6 +322,14 @@ def test_mlflow_follows_the_ledger_and_catches_up_when_it_returns(place: Place, 
     (drift,) = reconcile_mlflow(at)
     assert drift.observed == {"champion": first}
     assert registry.pointed(SLOT) == {"champion": second, "previous": first}
+    set_policy(place.actor(MISAKI), name="lenient", policy={**LENIENT, "repairs": ["lost", "unknown"]})
+    registry.point(SLOT, first, None)
+    reconcile_mlflow(at)
+    assert registry.pointed(SLOT) == {"champion": first}
+    assert states_of_drifts(place) == ["open", "repaired"]
+    registry.point(SLOT, second, first)
+    assert reconcile_mlflow(at) == ()
+    assert states_of_drifts(place) == ["repaired", "repaired"]
     with place.ledger.write() as tx:
         outbox.send(tx, topic=projection.ADAPTER, key="again", payload={"adapter": first, "seq": _seq(place, first)})
     deliver_some(at, projection.TOPICS)
@@ -301,6 +366,15 @@ def test_webhooks_are_signed_and_tried_again(place: Place, at: Workplace) -> Non
 
 def test_every_topic_that_is_sent_is_delivered_by_somebody() -> None:
     assert {*delivering.URGENT, *delivering.OTHERS, *projection.TOPICS} == set(delivering.DELIVERIES)
+
+
+def names(at: Workplace) -> set[str]:
+    return {resident.name for resident in at.engines["core"].residents()}
+
+
+def states_of_drifts(place: Place) -> list[str]:
+    with place.ledger.read() as db:
+        return [row.state for row in people_queries.subjects(db, "drift")]
 
 
 def _go_on(beat: Heartbeat) -> None:

@@ -25,14 +25,14 @@ from adapters_core.modeling.base_model import load_base
 from adapters_core.pipeline import load_core
 from governance import artifacts
 from governance.engines import canary
-from governance.engines.engine import Engine
+from governance.engines.engine import Engine, loaded_name
 from governance.engines.registry import Engines
 from governance.services.create_slot import create_slot
 from governance.services.deploy import deploy
 from governance.services.issue_token import issue_token
 from governance.services.roll_back import roll_back
 from governance.worker.delivering import deliver_some
-from governance.worker.deploying import CANARY_TOPIC, loaded_name
+from governance.worker.deploying import CANARY_TOPIC
 from governance.worker.reconciling import Drift, reconcile
 from governance.worker.workplace import Workplace
 from tests.cast import MISAKI

@@ -7,11 +7,14 @@ from django.test import Client
 
 from adapters_core.ledger.append import append
 from adapters_core.ledger.records import Actor, Subject
+from governance.policy.demo import POLICIES
+from governance.policy.repairs import KINDS
 from governance.services.approve import approve
 from governance.services.evaluate import evaluate
 from governance.services.generate import generate
 from governance.services.hold_context import hold_context
 from governance.services.send_back import send_back
+from governance.services.set_policy import set_policy
 from tests.cast import AKIRA, CAST, HANAKO, MISAKI, NAOKO, SHIN, TARO, YUKI, Member
 from tests.factories import adapters
 from tests.factories.installations import Place
@@ -156,6 +159,67 @@ def test_a_drift_is_told_in_words_to_who_operates_and_on_the_slot(  # noqa: PLR0
         append(tx, "drift:repaired", subject=drift, actor=worker, data={"how": "the aliases were set again"})
     assert said not in misaki.get("/").text
     assert "the aliases were set again" in misaki.get("/slots/support/").text
+
+
+@pytest.mark.parametrize(
+    ("kind", "between", "expected", "observed", "english", "japanese"),
+    [
+        (
+            "lost",
+            "ledger-engine:core",
+            {"name": "support-0123456789abcdef", "digest": "0" * 64},
+            None,
+            "Roll the slot back to the bare base",
+            "スロットをいったんベースモデルのみに戻し",
+        ),
+        (
+            "unknown",
+            "ledger-engine:core",
+            None,
+            {"name": "stranger", "digest": None, "root": "/x"},
+            "Unload it on the engine.",
+            "エンジン上で取り外してください。",
+        ),
+        (
+            "aliases",
+            "ledger-mlflow",
+            {"champion": "a"},
+            {},
+            "Deploy or roll back, which sets both aliases again",
+            "両方のエイリアスが再設定されます",
+        ),
+    ],
+)
+def test_a_drift_that_policy_leaves_to_a_person_says_so_in_both_languages(  # noqa: PLR0917  a case is eight things
+    place: Place,
+    browser_of: SignIn,
+    kind: str,
+    between: str,
+    expected: object,
+    observed: object,
+    english: str,
+    japanese: str,
+) -> None:
+    about = [Subject(kind="slot", id="support")] if between == "ledger-mlflow" else []
+    data = {"between": between, "expected": expected, "observed": observed}
+    worker = Actor(id="worker", name="worker", kind="system")
+    with place.ledger.write() as tx:
+        append(tx, "drift:found", subject=Subject(kind="drift", id="d-1"), actor=worker, data=data, refs=about)
+    misaki = browser_of(MISAKI)
+    assert "担当者に任されています" not in misaki.get("/slots/support/").text
+
+    policy = {**POLICIES["standard"], "repairs": [one for one in KINDS if one != kind]}
+    set_policy(place.actor(MISAKI), name="standard", policy=policy)
+
+    for address in ("/", "/slots/support/"):
+        misaki.cookies["ringi_language"] = "ja"
+        shown = misaki.get(address).text
+        assert "承認ポリシーにより、この修復は担当者に任されています" in shown
+        assert japanese in shown
+        misaki.cookies["ringi_language"] = "en"
+        shown = misaki.get(address).text
+        assert "Policy leaves this repair to a person" in shown
+        assert english in shown
 
 
 @pytest.mark.usefixtures("place")

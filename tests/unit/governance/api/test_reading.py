@@ -6,7 +6,9 @@ import pytest
 from django.test import Client
 
 from adapters_core.ledger import outbox
+from governance.api.administration import PolicyIn
 from governance.installation import installation
+from governance.policy.repairs import KINDS
 from governance.selectors.candidates import parse_keys
 from governance.selectors.comparison_sheets import sheet
 from governance.selectors.comparison_tables import scores
@@ -119,7 +121,17 @@ def test_policies_are_answered_with_their_versions(reader: Caller) -> None:
     said = reader.get("policies/strict?version=1").json()
     assert [stage["needed"] for stage in said["stages"]] == [2, 1]
     assert said["latest"] is True
+    assert said["repairs"] == ["lost", "unknown", "aliases"]
     assert reader.get("policies/strict?version=2").status_code == 404
+
+
+@pytest.mark.parametrize(("given", "repairs"), [({}, list(KINDS)), ({"repairs": ["lost"]}, ["lost"])])
+def test_a_policy_over_the_api_lets_the_system_repair_all_that_is_not_taken_out(
+    given: dict[str, object], repairs: list[str]
+) -> None:
+    body = {"stages": [{"name": "審査", "role": "reviewer"}], "expires_days": 30, "cool_down_hours": 24, **given}
+
+    assert PolicyIn.model_validate(body).repairs == repairs
 
 
 def test_people_are_answered_with_their_roles_and_without_their_addresses(reader: Caller) -> None:

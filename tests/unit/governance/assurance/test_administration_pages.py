@@ -1,5 +1,8 @@
 """People, policies, tokens and jobs in the browser: who sees them, who changes them, what is refused and recorded."""
 
+import re
+from typing import Any
+
 import pytest
 from django.conf import settings
 from django.core.cache import cache
@@ -7,9 +10,10 @@ from django.test import Client
 from django.utils import timezone
 
 from adapters_core.ledger import job_queries, outbox, people_queries, queries, token_digests
+from adapters_core.ledger.append import append
 from adapters_core.ledger.jobs import lease_job, renew_job
 from adapters_core.ledger.queries import EntryFilter
-from adapters_core.ledger.records import Entry, Subject
+from adapters_core.ledger.records import Actor, Entry, Subject
 from governance.services.generate import generate
 from tests.cast import CAST, HANAKO, MISAKI, NAOKO, PASSWORD, SHIN, TARO, Member
 from tests.factories.adapters import submit
@@ -178,8 +182,50 @@ def test_a_new_version_of_a_policy_is_set(place: Place, misaki: Client) -> None:
     assert misaki.get("/policies/standard/9").status_code == 404
 
 
-@pytest.mark.parametrize("wrong", [{"stage_1": ""}, {"expires_days": "0"}, {"recovery": "much"}, {"proof": "wrong"}])
-def test_a_policy_that_cannot_be_used_is_not_set(place: Place, misaki: Client, wrong: dict[str, str]) -> None:
+def test_a_policy_says_which_drifts_are_left_to_a_person(place: Place, misaki: Client) -> None:
+    assert "Left to a person" not in misaki.get("/policies/standard/").text
+    assert misaki.get("/policies/standard/change").text.count('name="repairs"') == 3
+
+    assert misaki.post("/policies/standard/change", {**POLICY, "repairs": ["lost"]}).status_code == 302
+
+    with place.ledger.read() as reader:
+        assert people_queries.policy(reader, "standard").data["repairs"] == ["lost"]
+    by_itself, left = misaki.get("/policies/standard/").text.split("Left to a person:")
+    assert "Load again what a slot serves and its engine has lost" in by_itself
+    assert "Unload from an engine what the ledger does not know" in left
+    assert "Set the aliases of a slot in MLflow again" in left
+    form = misaki.get("/policies/standard/change").text
+    assert re.findall(r'value="(\w+)" id="id_repairs_\d"( checked)?', form) == [
+        ("lost", " checked"),
+        ("unknown", ""),
+        ("aliases", ""),
+    ]
+    misaki.cookies[settings.LANGUAGE_COOKIE_NAME] = "ja"
+    assert (
+        "台帳にないアダプタをエンジンから取り外す"
+        in misaki.get("/policies/standard/").text.split("担当者に任せること")[1]
+    )
+
+
+def test_a_policy_from_before_repairs_were_stated_lets_the_system_repair_all(place: Place, misaki: Client) -> None:
+    with place.ledger.write() as tx:
+        before = people_queries.policy(tx, "standard").data
+        data = {**before, "version": 2}
+        del data["repairs"]
+        actor = Actor(id="setup", name="setup", kind="system")
+        append(tx, "policy:set", subject=Subject(kind="policy", id="standard"), actor=actor, data=data)
+
+    page = misaki.get("/policies/standard/").text
+
+    assert "Set the aliases of a slot in MLflow again" in page
+    assert "Left to a person" not in page
+    assert misaki.get("/policies/standard/change").text.count(" checked") == 4
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"repairs": ["all"]}, {"stage_1": ""}, {"expires_days": "0"}, {"recovery": "much"}, {"proof": "wrong"}]
+)
+def test_a_policy_that_cannot_be_used_is_not_set(place: Place, misaki: Client, wrong: dict[str, Any]) -> None:
     assert misaki.post("/policies/standard/change", {**POLICY, **wrong}).status_code == 400
 
     with place.ledger.read() as reader:
