@@ -65,4 +65,6 @@ REASONS: dict[str, Promise] = {
     "job_not_failed": _("Only a job that failed or was cancelled can be tried again."),
     "unknown_scope": _("There is no such scope."),
     "token_revoked": _("This token is revoked already."),
+    "illegal_transition": _("This cannot be done in the state in which it is now."),
+    "stale": _("It has changed since you looked at it. Look at it again, and decide again."),
 }

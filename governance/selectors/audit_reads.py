@@ -17,6 +17,7 @@ from adapters_core.ledger.transactions import Reader
 from adapters_core.ledger.tree import includes
 from adapters_core.ledger.verification.verify import verified_size, verified_when
 from governance.policy.reasons import REASONS
+from governance.policy.system_words import spoken
 from governance.policy.words import ACTION_NAMES, MEANING_NAMES, ROLE_NAMES
 
 PAGE = 50
@@ -169,7 +170,7 @@ def note(entry: Entry) -> str:
 
 
 def _spoken(data: Mapping[str, Any]) -> str:
-    return next((value for name in _SPOKEN if isinstance(value := data.get(name), str) and value), "")
+    return next((spoken(name, value) for name in _SPOKEN if isinstance(value := data.get(name), str) and value), "")
 
 
 def _joined(*parts: object) -> str:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from adapters_core.ledger.records import Entry
 from governance.policy.reasons import REASONS
+from governance.policy.system_words import spoken
 from governance.policy.words import ACTION_NAMES, EVENT_NAMES
 
 _TONES: Mapping[str, str] = {
@@ -51,4 +52,4 @@ def _why(entry: Entry) -> str:
     if entry.event == "denied":
         code = entry.data["reason_code"]
         return str(REASONS.get(code, entry.data["detail"]))
-    return next((str(entry.data[name]) for name in _WHY if entry.data.get(name)), "")
+    return next((spoken(name, str(entry.data[name])) for name in _WHY if entry.data.get(name)), "")

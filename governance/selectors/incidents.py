@@ -4,17 +4,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
 from adapters_core.ledger import people_queries, queries
 from adapters_core.ledger.records import Entry
 from adapters_core.ledger.transactions import Reader
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
 from governance.policy.incident_rules import REVIEW_WITHIN, is_overdue
+from governance.policy.system_words import spoken
 from governance.selectors.offers import Offer, offer
 from governance.services import references
 from governance.services.close_incident import incident_facts, raising
 
 SHOWN = 100
+_STATED: Mapping[str, Promise] = {
+    "job": _("Job"),
+    "job_key": _("What the job is named by"),
+    "recorded": _("Result that was recorded"),
+    "second": _("Result of the second run"),
+}
+"""What a machine states of an incident -> how pages call it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +78,7 @@ def closing(reader: Reader, actor: Actor, identifier: str, *, now: datetime) -> 
 def _words(detail: object) -> str:
     """What happened, as it was written, or as a machine has stated it."""
     stated = detail.items() if isinstance(detail, Mapping) else ()
-    return "\n".join(f"{name}: {value}" for name, value in stated) or str(detail)
+    return "\n".join(f"{_STATED.get(name, name)}: {value}" for name, value in stated) or spoken("detail", str(detail))
 
 
 def incident_of(reader: Reader, deployment: str) -> str | None:

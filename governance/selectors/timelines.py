@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from adapters_core.ledger.records import Entry
 from governance.policy.reasons import REASONS
+from governance.policy.system_words import spoken
 from governance.policy.words import ACTION_NAMES, EVENT_NAMES
 
 _TONES: Mapping[str, str] = {
@@ -28,7 +29,7 @@ _TONES: Mapping[str, str] = {
     "incident:closed": "",
     "denied": "bad",
 }
-_VOIDED = "the adapter, its evaluations or the policy changed after the request"
+_WHY = ("comment", "reason", "cause", "error")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,4 @@ def _why(entry: Entry) -> str:
     data = entry.data
     if entry.event == "denied":
         return str(REASONS.get(data["reason_code"], data["detail"]))
-    if entry.event == "request:voided" and data["cause"] == _VOIDED:
-        return _("The adapter, its evaluations or the policy changed after the request.")
-    return str(data.get("comment") or data.get("reason") or data.get("cause") or data.get("error") or "")
+    return next((spoken(name, str(data[name])) for name in _WHY if data.get(name)), "")

@@ -17,6 +17,7 @@ from governance.policy.actions import Action
 from governance.policy.actors import Actor
 from governance.policy.gates import GateResult, check_gates
 from governance.policy.subjects import Deputy, RequestFacts
+from governance.policy.system_words import written
 from governance.services import facts, references
 from governance.services.acting import Act, perform
 from governance.services.notices import notify, notify_roles
@@ -170,7 +171,7 @@ def _close(act: Act, code: str) -> None:
     if code == "request_expired":
         act.append("request:expired", {})
     elif code == "changed_since":
-        act.append("request:voided", {"cause": "the adapter, its evaluations or the policy changed after the request"})
+        act.append("request:voided", {"cause": written("changed_since")})
 
 
 def _about(row: RequestRow) -> tuple[Subject, ...]:

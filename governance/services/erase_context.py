@@ -5,6 +5,7 @@ from adapters_core.ledger import adapter_queries, outbox, slot_queries, vault
 from governance.installation import installation
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
+from governance.policy.system_words import written
 from governance.services import facts, placing, references
 from governance.services.acting import Act, perform
 
@@ -43,7 +44,7 @@ def erase_context(actor: Actor, *, context: str, legal_basis: str) -> tuple[str,
 
 
 def _retire(act: Act, context: str, digest: str) -> None:
-    reason = f"context {context} was erased"
+    reason = written("context_erased", context=context)
     for slot in slot_queries.slots(act.tx):
         pending = slot_queries.deployment(act.tx, slot.pending) if slot.pending else None
         if pending and pending.adapter == digest:

@@ -5,6 +5,7 @@ from adapters_core.ledger import slot_queries
 from adapters_core.ledger.records import Entry
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
+from governance.policy.system_words import written
 from governance.services import placing, references
 from governance.services.acting import Act, perform
 
@@ -17,7 +18,7 @@ def kill_switch(actor: Actor, *, slot: str, seen: str | None, reason: str) -> En
     def work(act: Act) -> Entry:
         row = slot_queries.slot(act.tx, slot)
         act.ask(placing.slot_facts(act.tx, row, None, seen))
-        placing.stop_pending(act, row, "stopped by the kill switch")
+        placing.stop_pending(act, row, written("kill_switch"))
         return placing.start(act, row, "kill", None, reason=reason)
 
     return perform(actor, Action.KILL_SWITCH, references.slot(slot), work)

@@ -14,6 +14,7 @@ from governance.policy.actors import Actor
 from governance.policy.gates import gate
 from governance.policy.repairs import KINDS, checked_repairs
 from governance.policy.subjects import Anything
+from governance.policy.system_words import written
 from governance.services import references
 from governance.services.acting import Act, perform
 from governance.services.evaluate import SUITES
@@ -43,7 +44,7 @@ def set_policy(actor: Actor, *, name: str, policy: Mapping[str, Any]) -> Entry:
         act.ask(Anything())
         version = next_version(act.tx, name)
         entry = act.append("policy:set", {"version": version, **stated})
-        cause = f"policy {name} was replaced by version {version}"
+        cause = written("policy_replaced", name=name, version=version)
         void_of_policy(act.tx, name, actor=snapshot(act.actor), cause=cause)
         return entry
 

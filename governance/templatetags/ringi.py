@@ -8,6 +8,7 @@ from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from governance.policy.system_words import spoken
 from governance.policy.words import ACTION_NAMES, EVENT_NAMES, MEANING_NAMES, ROLE_NAMES, STATE_NAMES
 
 register = template.Library()
@@ -73,6 +74,12 @@ def state_name(state: str) -> str:
 def action_name(action: str) -> str:
     """The name of an action in the person's language."""
     return str(ACTION_NAMES.get(action, action))
+
+
+@register.filter
+def said(text: str, field: str) -> str:
+    """What a field of an entry says, in the person's language where the system wrote it."""
+    return spoken(field, text)
 
 
 @register.filter

@@ -25,6 +25,7 @@ from governance import artifacts
 from governance.engines import canary
 from governance.engines.registry import CORE
 from governance.policy.gates import check_gates
+from governance.policy.system_words import written
 from governance.services import facts
 from governance.services.void_changed import void_of_adapter
 from governance.worker import projection, scores
@@ -177,7 +178,7 @@ def _record(at: Workplace, job: Job, report: Mapping[str, Any], asked: Sequence[
         for one in asked:
             vault.seal_text(tx, at.master, one.context, f"evaluation:{report['evaluation']}", _texts(one, measured))
         projection.send_evaluation(tx, entry)
-        void_of_adapter(tx, report["adapter"], actor=SYSTEM, cause="a new evaluation of the adapter was recorded")
+        void_of_adapter(tx, report["adapter"], actor=SYSTEM, cause=written("evaluated_again"))
     return digest
 
 

@@ -6,11 +6,11 @@ from adapters_core.ledger import people_queries, request_queries
 from adapters_core.ledger.append import append
 from adapters_core.ledger.request_queries import RequestRow
 from adapters_core.ledger.transactions import Reader
+from governance.policy.system_words import written
 from governance.services import facts, references
 from governance.worker.workplace import SYSTEM, Workplace
 
 AT_ONCE = 200
-CHANGED = "the adapter, its evaluations or the policy changed after the request"
 
 
 def sweep(at: Workplace) -> int:
@@ -23,7 +23,7 @@ def sweep(at: Workplace) -> int:
             row = request_queries.request(tx, request)
             event = _end(tx, row, tx.now) if row.state in facts.OPEN else None
             if event:
-                data = {"cause": CHANGED} if event == "request:voided" else {}
+                data = {"cause": written("changed_since")} if event == "request:voided" else {}
                 append(tx, event, subject=references.request(request), actor=SYSTEM, data=data)
     return len(ended)
 
