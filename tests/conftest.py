@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 
 # Before torch, transformers or MLflow is imported anywhere: they read these once.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -68,6 +69,13 @@ def _has_cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server, for tests that are marked so."""
+    with ledger_postgres.server() as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)

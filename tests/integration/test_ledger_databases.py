@@ -24,16 +24,11 @@ from adapters_core.ledger.verification.replay import rebuild_indexes
 from adapters_core.ledger.verification.verify import verify
 from tests import ledger_cast as cast
 from tests import ledger_postgres
+from tests.ledger_attacker import owner
 from tests.ledger_story import approve, deploy, prepare, step
 
 ROOT = Path(__file__).parents[2]
 WRITERS, EACH = 4, 15
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with ledger_postgres.server(tmp_path_factory.mktemp("postgres")) as url:
-        yield url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -41,7 +36,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
         return
-    with ledger_postgres.database(request.getfixturevalue("server")) as address:
+    with ledger_postgres.database(request.getfixturevalue("postgres")) as address:
         yield address
 
 
@@ -161,6 +156,29 @@ POSTGRES_REFUSED = [
 ]
 
 
+UPDATE_GUARD = "entries_guard_update"
+ANEW = f"DROP TRIGGER {UPDATE_GUARD} ON entries; CREATE TRIGGER {UPDATE_GUARD}"
+REFUSING = "EXECUTE FUNCTION guard_refuse()"
+DISABLE_FOR_ALL_SESSIONS = """
+DO $$ BEGIN
+  EXECUTE format('ALTER DATABASE %I SET session_replication_role = replica', current_database());
+END $$"""
+POSTGRES_WEAKENED = [
+    (f"ALTER TABLE entries DISABLE TRIGGER {UPDATE_GUARD}", {UPDATE_GUARD}),
+    (f"ALTER TABLE entries ENABLE REPLICA TRIGGER {UPDATE_GUARD}", {UPDATE_GUARD}),
+    ("ALTER TABLE entries DISABLE TRIGGER ALL", {name for name in POSTGRES if name.startswith("entries_")}),
+    (DISABLE_FOR_ALL_SESSIONS, set(POSTGRES)),
+    (
+        "CREATE OR REPLACE FUNCTION guard_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$",
+        {name for name in POSTGRES if not name.endswith("_insert")},
+    ),
+    ("ALTER FUNCTION guard_entry() SET search_path = elsewhere", {"entries_guard_insert"}),
+    (f"{ANEW} BEFORE UPDATE ON entries FOR EACH STATEMENT WHEN (false) {REFUSING}", {UPDATE_GUARD}),
+    (f"{ANEW} BEFORE UPDATE OF seq ON entries FOR EACH STATEMENT {REFUSING}", {UPDATE_GUARD}),
+    (f"{ANEW} BEFORE UPDATE ON marks FOR EACH STATEMENT {REFUSING}", {UPDATE_GUARD}),
+]
+
+
 def directly(ledger: Ledger, statement: str, *, as_owner: bool) -> None:
     """Run a statement past our code."""
     with ledger.write() as tx:
@@ -195,11 +213,18 @@ class TestOnPostgreSQL:
         with ledger.read() as db:
             assert guard_digests(db) == POSTGRES
 
-    def test_a_disabled_guard_is_named(self, ledger: Ledger, key: SigningKey) -> None:
-        directly(ledger, "ALTER TABLE entries DISABLE TRIGGER entries_guard_update", as_owner=True)
+    @pytest.mark.parametrize(("statements", "guards"), POSTGRES_WEAKENED)
+    def test_a_guard_that_is_out_of_force_is_named(
+        self, ledger: Ledger, url: str, key: SigningKey, statements: str, guards: set[str]
+    ) -> None:
+        with owner(url) as db:
+            db.execute(text(statements))
+        ledger.engine.dispose()  # what is set for the whole database holds for connections that are opened later
         with ledger.read() as db:
             report = verify(db, [key.public])
-        assert [(item.code, item.what) for item in report.findings] == [("missing_guard", "guard entries_guard_update")]
+        assert {(item.code, item.what) for item in report.findings} == {
+            ("missing_guard", f"guard {name}") for name in guards
+        }
 
     def test_a_reader_cannot_write(self, ledger: Ledger) -> None:
         with pytest.raises((LedgerError, DBAPIError), match="read-only"), ledger.read() as db:

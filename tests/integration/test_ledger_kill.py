@@ -128,7 +128,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
         return
-    with ledger_postgres.server(tmp_path / "postgres") as server, ledger_postgres.database(server) as address:
+    with ledger_postgres.database(request.getfixturevalue("postgres")) as address:
         yield address
 
 

@@ -19,15 +19,15 @@ SQLITE: Mapping[str, str] = {
 """Trigger -> digest of its SQL."""
 POSTGRES: Mapping[str, str] = {
     "checkpoints_guard_delete": "f565c5ffe868f8bf",
-    "checkpoints_guard_insert": "90eefcdb098eedd5",
+    "checkpoints_guard_insert": "7dc5b7bb28da4931",
     "checkpoints_guard_truncate": "f3e3e6ba722f6a20",
     "checkpoints_guard_update": "ee1d82f9564672dc",
     "entries_guard_delete": "f565c5ffe868f8bf",
-    "entries_guard_insert": "c0bad881035fb806",
+    "entries_guard_insert": "c9a3e07e105a3132",
     "entries_guard_truncate": "f3e3e6ba722f6a20",
     "entries_guard_update": "ee1d82f9564672dc",
 }
-"""Trigger -> digest of its function's source and of when it fires."""
+"""Trigger -> digest of its function's source and settings, and of when it fires: the event, a condition, columns."""
 
 
 def check_guards(reader: Reader) -> Iterator[Finding]:
@@ -50,9 +50,12 @@ def guard_digests(reader: Reader) -> dict[str, str]:
 
 _SQLITE_QUERY = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('entries', 'checkpoints')"
 _POSTGRES_QUERY = """
-SELECT t.tgname, p.prosrc || t.tgtype::text FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+SELECT t.tgname, concat(p.prosrc, p.proconfig, t.tgtype, t.tgqual, t.tgattr)
+FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
 JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = 'ledger' AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+WHERE n.nspname = 'ledger' AND c.relname IN ('entries', 'checkpoints') AND NOT t.tgisinternal
+AND starts_with(t.tgname::text, c.relname || '_guard_')
+AND t.tgenabled IN ('A', CASE current_setting('session_replication_role') WHEN 'replica' THEN 'R' ELSE 'O' END)
 """
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import rfc8785
+
 from adapters_core.canonical import canonical_bytes, sha256_hex
 from adapters_core.errors import IntegrityError
 from adapters_core.ledger.signing import CHECKPOINT_TYPE, VerifyingKey, opened
@@ -47,8 +49,9 @@ def check_signatures(
     statements, findings = [], []
     before = after.digest if after else None
     for item in stored:
-        digest = sha256_hex(canonical_bytes(item.envelope))
+        digest = None
         try:
+            digest = _digest(item.envelope)
             statement = _statement(item, keys, digest)
         except IntegrityError as error:
             findings.append(_finding("replaced_checkpoint", item.size, str(error)))
@@ -120,7 +123,15 @@ def anchor_statement(envelope: Mapping[str, Any], keys: Sequence[VerifyingKey]) 
         IntegrityError: no known key has signed it.
     """
     stated = opened(envelope, keys, CHECKPOINT_TYPE)
-    return _from_json(stated, sha256_hex(canonical_bytes(envelope)))
+    return _from_json(stated, _digest(envelope))
+
+
+def _digest(envelope: Mapping[str, Any]) -> str:
+    """How the next checkpoint names this one."""
+    try:
+        return sha256_hex(canonical_bytes(envelope))
+    except (rfc8785.CanonicalizationError, RecursionError) as error:
+        raise IntegrityError(f"an envelope must have a form in RFC 8785: {error}") from error
 
 
 def _statement(item: StoredCheckpoint, keys: Sequence[VerifyingKey], digest: str) -> Statement:

@@ -78,7 +78,7 @@ def parsed(body: str) -> dict[str, Any] | None:
     """What a body states, None if it is no JSON object."""
     try:
         stated = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return stated if isinstance(stated, dict) else None
 

@@ -27,6 +27,11 @@ REPORT = b"report"
 
 
 @pytest.fixture
+def url(each_url: str) -> str:
+    return each_url
+
+
+@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for data in (*FILES.values(), REPORT):
         path = artifact_path(tmp_path / "artifacts", sha256_hex(data))
