@@ -7,6 +7,7 @@ from pathlib import Path
 
 import gguf
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from adapters_core.artifact import CHUNKS, KEY, STATE, WEIGHTS, read_adapter
@@ -354,6 +355,11 @@ def test_checkpoints_of_a_run_become_one_generator(
     made = load_generator(file, load_base(tiny.base))
     assert (found["checkpoints"], found["generator"], made.config.rank) == (3, made.digest(), 4)
     assert main(average) == 2  # it would be overwritten
+    weaker = tmp_path / "weaker.safetensors"
+    assert main(["average", *checkpoints, "--gain", "0.5", "--out", str(weaker), *base]) == 0
+    whole, half = (dict(load_generator(path, load_base(tiny.base)).named_site_tensors()) for path in (file, weaker))
+    for name, tensor in half.items():
+        torch.testing.assert_close(tensor, whole[name] * (0.5 if name.endswith(".output") else 1.0))
     assert main(["average", str(tmp_path), "--out", str(tmp_path / "other.safetensors"), *base]) == 3
 
 

@@ -10,8 +10,10 @@ import pytest
 from adapters_core.errors import LedgerError
 from adapters_core.ledger.queries import find_entries
 from adapters_core.ledger.session import Ledger
+from adapters_core.ledger.signing import SigningKey
 from adapters_core.ledger.tables import entries
 from adapters_core.ledger.verification.guards import SQLITE, guard_digests
+from adapters_core.ledger.verification.verify import verify
 from tests.ledger_story import approve, prepare
 
 REFUSED = [
@@ -70,3 +72,14 @@ def test_a_refusal_reaches_the_caller_as_an_error_of_ours(ledger: Ledger) -> Non
 def test_the_digests_of_the_guards_are_those_that_verify_expects(ledger: Ledger) -> None:
     with ledger.read() as db:
         assert guard_digests(db) == SQLITE
+
+
+def test_a_guard_without_teeth_is_named(file: sqlite3.Connection, ledger: Ledger, key: SigningKey) -> None:
+    file.executescript(
+        "DROP TRIGGER entries_guard_update;"
+        "CREATE TRIGGER entries_guard_update BEFORE UPDATE ON entries BEGIN SELECT 1; END"
+    )
+
+    with ledger.read() as db:
+        findings = verify(db, [key.public], indexes=False).findings
+    assert [(finding.code, finding.what) for finding in findings] == [("missing_guard", "guard entries_guard_update")]
