@@ -22,7 +22,7 @@ LENGTHS = (512, 2048, 8192)
 PEER_LENGTHS = LENGTHS[:2]
 REPEATED = 2048
 """Tokens that are repeated as often as asked."""
-PROCESSES = 5
+PROCESSES = 3
 """Of each kind, for the peak of memory; the longest context is read by one."""
 PEERS = ((144, 18), (256, 32))
 
