@@ -30,6 +30,7 @@ FAST = Retries(tries=4, first=0.001, longest=0.002)
 Answer = httpx.Response | Exception
 MODELS = httpx.Response(200, json={"object": "list", "data": []})
 DIGEST = "a" * 64
+GRAINS = ("tokens", "sentences", "chunks", "documents")
 MADE: dict[str, object] = {
     "digest": DIGEST,
     "parent": None,
@@ -175,6 +176,25 @@ def test_progress_is_told_and_the_result_given() -> None:
     assert told == [(1, 2), (2, 2)]
     assert sent["documents"] == [{"name": "a", "text": "b"}, {"reference": "c.md"}]
     assert len(sent["key"]) == 64, "drawn here, so that a repeated call makes nothing twice"
+
+
+def test_progress_of_erasing_and_attributing_is_told() -> None:
+    told: list[tuple[int, int]] = []
+    steps = (("progress", {"done": 1, "total": 3}), ("progress", {"done": 3, "total": 3}))
+    attribution = {
+        "adapter": DIGEST,
+        "shares": {grain: [] for grain in GRAINS},
+        "sites": {"layers.0.o_proj": {grain: [1.0] for grain in GRAINS}},
+        "leave_one_out": [],
+        **dict.fromkeys(("answer", "log_probability", "log_probability_base", "residual")),
+    }
+    client = Script(stream(*steps, ("result", MADE)), stream(*steps, ("result", attribution))).client()
+
+    client.erase(DIGEST, chunks=["12345678"], progress=lambda *now: told.append(now))
+    found = client.attribute(DIGEST, [Document(name="a", text="b")], progress=lambda *now: told.append(now))
+
+    assert told == [(1, 3), (3, 3)] * 2
+    assert found.sites["layers.0.o_proj"].tokens == (1.0,)
 
 
 def test_a_stream_that_breaks_is_asked_for_again_with_the_same_key() -> None:
