@@ -60,8 +60,11 @@ hence no commit. An earlier run took 8 to 43 ms for 100 new entries after 1,000,
 Recording was measured on one core of its own, the other one busy. Not met throughout: with its registry MLflow in
 its own process took 23 times as long for the adapter, but 11 times with context and evaluation; its server 159 and 29
 times; its run alone 15 and 9 times. With files the hash and the synced copy of 13 MB are most of the time, and MLflow
-syncs nothing: in its process it took twice as long, its server 5 to 7 times. The first row was measured while the machine was slower than in the others, on all sides:
-it took as long for the adapter as the third for all three acts. Ours is three commits (one each for
+syncs nothing: in its process it took twice as long, its server 5 to 7 times. The first
+row was measured while the machine was slower than in the others, on all sides: it took as long for the adapter as the
+third for all three acts.
+
+Ours is three commits (one each for
 context, adapter and evaluation, which happen at different times; write-ahead log, synced at each), 31
 statements besides, and about 6 ms of processor time in all. What each side writes. Ours: the entries with
 hashes and tree nodes, the search indexes, the text sealed under a key of its own, three messages; of the files
