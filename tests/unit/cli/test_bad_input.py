@@ -250,7 +250,7 @@ def test_a_context_over_the_limit_that_was_asked_for_is_refused(
 ) -> None:
     write(place.root / "more.md", MORE.encode())
 
-    asked = (*getattr(place, command)(), "--max-context-tokens", "5")
+    asked = [*getattr(place, command)(), "--max-context-tokens", "5"]
     refused(place, asked, capsys, 2, "at most 5 tokens")
 
 

@@ -181,7 +181,7 @@ def test_progress_is_told_and_the_result_given() -> None:
 def test_progress_of_erasing_and_attributing_is_told() -> None:
     told: list[tuple[int, int]] = []
     steps = (("progress", {"done": 1, "total": 3}), ("progress", {"done": 3, "total": 3}))
-    attribution = {
+    attribution: dict[str, object] = {
         "adapter": DIGEST,
         "shares": {grain: [] for grain in GRAINS},
         "sites": {"layers.0.o_proj": {grain: [1.0] for grain in GRAINS}},
