@@ -39,7 +39,7 @@ stopping before the last layer saves, and folding the twelve sites is 45 of 590 
 From 2,048 tokens on it is met: a body that reads in pieces of 512 is the faster one. Extra memory is within a tenth of
 the base up to 2,048 tokens (medians of three processes). At 8,192 (one process) it is above; 9 of its 17 points are the
 states of 16 chunks, which a session keeps to erase them exactly. Query is of an earlier generator (rank 256, now
-128). Adaptation: in 32 steps LoRA reached the adapter's NLL on none of three documents; the factor is of those 32 steps.
+128). Adaptation: in 32 steps LoRA reached the adapter's NLL on none of three documents; the factor is of those 32.
 Adaptation and swap ran on one core, the other one busy. Nothing was measured on a GPU.
 
 Pages, rollback and gateway were measured with one core shared by up to ten other processes: the seconds are
