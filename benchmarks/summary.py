@@ -40,7 +40,8 @@ From 2,048 tokens on it is met: a body that reads in pieces of 512 is the faster
 the base up to 2,048 tokens (medians of three processes). At 8,192 (one process) it is above; 9 of its 17 points are the
 states of 16 chunks, which a session keeps to erase them exactly. Query is the best of three
 repetitions: an adapter is of the same size whatever its context, so 0.99 and 1.13 are one figure and its scatter.
-Adaptation: in 32 steps LoRA reached the adapter's NLL on none of three documents; the factor is of those 32. Query, adaptation and swap ran on one core, the other one busy. Nothing was measured on a GPU.
+Adaptation: in 32 steps LoRA reached the adapter's NLL on none of three documents; the factor is of those 32.
+Query, adaptation and swap ran on one core, the other one busy. Nothing was measured on a GPU.
 
 Pages, rollback and gateway were measured with one core shared by up to ten other processes: the seconds are
 several times those of a quiet machine.
