@@ -244,9 +244,8 @@ def _grains(chunks: Sequence[tuple[str, Chunk]], documents: Sequence[Document]) 
 
 
 def _grain(pieces: Sequence[tuple[Span, Sequence[int]]]) -> _Grain:
-    belongs_T = torch.empty(sum(len(tokens) for _, tokens in pieces), dtype=torch.long)
-    for place, (_, tokens) in enumerate(pieces):
-        belongs_T[torch.tensor(tokens)] = place
+    places = {token: place for place, (_, tokens) in enumerate(pieces) for token in tokens}
+    belongs_T = torch.tensor([places[token] for token in range(len(places))])
     return _Grain(pieces=tuple(piece for piece, _ in pieces), belongs_T=belongs_T)
 
 

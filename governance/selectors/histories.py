@@ -43,12 +43,18 @@ def told(entries: Iterable[Entry]) -> tuple[Event, ...]:
 def _told(entry: Entry) -> Event:
     what, tone = str(EVENT_NAMES.get(entry.event, entry.event)), _TONES.get(entry.event, "")
     if entry.event == "denied":
-        action = str(entry.data["action"])
-        what, tone = _("Refused: %(action)s") % {"action": ACTION_NAMES.get(action, action)}, "bad"
-    return Event(seq=entry.seq, time=entry.time, what=what, tone=tone, who=entry.actor.name, why=_why(entry))
+        what, tone = refused(entry), "bad"
+    return Event(seq=entry.seq, time=entry.time, what=what, tone=tone, who=entry.actor.name, why=why(entry))
 
 
-def _why(entry: Entry) -> str:
+def refused(entry: Entry) -> str:
+    """What was refused, of an entry that says so."""
+    action = entry.data["action"]
+    return _("Refused: %(action)s") % {"action": ACTION_NAMES.get(action, action)}
+
+
+def why(entry: Entry) -> str:
+    """The reason that an entry gives, in the reader's language where the system wrote it; empty where it has none."""
     if entry.event == "denied":
         code = entry.data["reason_code"]
         return str(REASONS.get(code, entry.data["detail"]))

@@ -4,12 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.utils.translation import gettext as _
-
 from adapters_core.ledger.records import Entry
-from governance.policy.reasons import REASONS
-from governance.policy.system_words import spoken
-from governance.policy.words import ACTION_NAMES, EVENT_NAMES
+from governance.policy.words import EVENT_NAMES
+from governance.selectors.histories import refused, why
 
 _TONES: Mapping[str, str] = {
     "request:opened": "key",
@@ -29,7 +26,6 @@ _TONES: Mapping[str, str] = {
     "incident:closed": "",
     "denied": "bad",
 }
-_WHY = ("comment", "reason", "cause", "error")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,27 +65,15 @@ def _happening(entry: Entry, names: Mapping[str, str]) -> Happening:
         seq=entry.seq,
         time=entry.time,
         event=entry.event,
-        what=_denied(entry) if entry.event == "denied" else str(EVENT_NAMES[entry.event]),
+        what=refused(entry) if entry.event == "denied" else str(EVENT_NAMES[entry.event]),
         tone=_TONES[entry.event],
         who=entry.actor.name,
         roles=entry.actor.roles,
         behalf=names.get(behalf, behalf) if behalf else None,
         meaning=data.get("meaning"),
         method=signed,
-        why=_why(entry),
+        why=why(entry),
         conditions=str(data.get("conditions") or ""),
         required=str(data.get("required") or ""),
         deployment=entry.subject.id if entry.subject.kind == "deployment" else None,
     )
-
-
-def _denied(entry: Entry) -> str:
-    action = entry.data["action"]
-    return _("Refused: %(action)s") % {"action": ACTION_NAMES.get(action, action)}
-
-
-def _why(entry: Entry) -> str:
-    data = entry.data
-    if entry.event == "denied":
-        return str(REASONS.get(data["reason_code"], data["detail"]))
-    return next((spoken(name, str(data[name])) for name in _WHY if data.get(name)), "")
