@@ -15,25 +15,26 @@ serving engines and registries (:func:`served_files`).
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save_file
+from safetensors.torch import load
 from torch import Tensor
 
 from adapters_core.canonical import canonical_bytes, commitment, sha256_hex
 from adapters_core.errors import InputError, IntegrityError, NumericalError
 from adapters_core.export.peft_format import from_peft_tensors, peft_config, to_peft_tensors, uniform_rank
-from adapters_core.export.tensor_file import file_bytes, file_sha256
+from adapters_core.export.tensor_file import Layout, file_bytes, file_sha256, streamed
 from adapters_core.from_json import build
 from adapters_core.manifest import Manifest
 from adapters_core.modeling.adapter import Adapter
 from adapters_core.modeling.digests import tensor_buffer
 from adapters_core.modeling.finite import all_finite
+from adapters_core.modeling.kept_states import KeptStates
 from adapters_core.modeling.lora import Pairs
 from adapters_core.modeling.state import ChunkEntry, ChunkState, State
 from adapters_core.storage import atomic_folder
@@ -76,7 +77,7 @@ class Session:
 
     adapter: Adapter
     state: State
-    chunk_states: Mapping[str, ChunkState]
+    chunk_states: KeptStates
     """By commitment."""
     places: Mapping[str, ChunkPlace]
     """By commitment, in the order of the state."""
@@ -137,15 +138,27 @@ def write_session(session: Session, folder: Path) -> Path:
     with atomic_folder(folder) as staging:
         for name, data in served_files(session.adapter).items():
             (staging / name).write_bytes(data)
-        tensors = {_TOTAL: session.state.total_NKV}
-        tensors |= {_CHUNK + c: state.state_NKV for c, state in session.chunk_states.items()}
-        save_file(tensors, staging / STATE, metadata={"format": "pt"})
+        with (staging / STATE).open("wb") as file:
+            file.writelines(_state_pieces(session))
         places = tuple(session.places[entry.commitment] for entry in session.state.entries)
         (staging / CHUNKS).write_bytes(canonical_bytes(asdict(_Record(decay=session.state.decay, places=places))))
         handle = os.open(staging / KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
             file.write(session.key.hex() + "\n")
     return folder
+
+
+def _state_pieces(session: Session) -> Iterator[bytes | memoryview]:
+    """The bytes of state.safetensors; of the chunks' states no two are in memory at once."""
+    total_NKV = session.state.total_NKV
+    shape = tuple(total_NKV.shape)
+    layouts = {_TOTAL: Layout(total_NKV.dtype, shape)}
+    layouts |= {_CHUNK + commitment: Layout(torch.float32, shape) for commitment in session.chunk_states}
+
+    def tensor_of(name: str) -> Tensor:
+        return total_NKV if name == _TOTAL else session.chunk_states[name.removeprefix(_CHUNK)].state_NKV
+
+    return streamed(layouts, tensor_of)
 
 
 def read_adapter(folder: Path) -> Adapter:
@@ -197,25 +210,11 @@ def read_session(folder: Path) -> Session:
         raise IntegrityError(
             f"{folder / CHUNKS} or {folder / KEY} is not what the manifest was made with: it was changed"
         )
-    tensors = _read_tensors(folder / STATE)
-    wanted = {_TOTAL: identity.state_sha256} | {
-        _CHUNK + place.commitment: place.state_sha256 for place in record.places
-    }
-    if set(tensors) != set(wanted):
-        raise IntegrityError(f"{folder / STATE} must hold the total and the states of its {len(record.places)} chunks")
-    for name, digest in wanted.items():
-        if (found := state_sha256(tensors[name])) != digest:
-            raise IntegrityError(f"{folder / STATE}: {name[:20]} must have sha256 {digest}, got {found}")
+    total_NKV, chunk_states = _read_states(folder / STATE, identity.state_sha256, record.places)
     entries = tuple(ChunkEntry(commitment=place.commitment, tokens=place.tokens) for place in record.places)
-    chunk_states = {
-        entry.commitment: ChunkState(
-            commitment=entry.commitment, tokens=entry.tokens, state_NKV=tensors[_CHUNK + entry.commitment]
-        )
-        for entry in entries
-    }
     return Session(
         adapter=adapter,
-        state=State(total_NKV=tensors[_TOTAL], entries=entries, decay=record.decay),
+        state=State(total_NKV=total_NKV, entries=entries, decay=record.decay),
         chunk_states=chunk_states,
         places={place.commitment: place for place in record.places},
         key=key,
@@ -246,12 +245,29 @@ def _read_record(path: Path) -> _Record:
         raise IntegrityError(f"{path} must be JSON: {error}") from error
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def _read_states(path: Path, total_sha256: str, places: Iterable[ChunkPlace]) -> tuple[Tensor, KeptStates]:
+    """The total and the chunks' own states, each checked against its digest; one at a time is in memory."""
+    by_name = {_CHUNK + place.commitment: place for place in places}
+    kept = KeptStates()
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+            if set(file.keys()) != {_TOTAL, *by_name}:
+                raise IntegrityError(f"{path} must hold the total and the states of its {len(by_name)} chunks")
+            total_NKV = _checked_state(path, _TOTAL, file.get_tensor(_TOTAL), total_sha256)
+            for name, place in by_name.items():
+                state_NKV = _checked_state(path, name, file.get_tensor(name), place.state_sha256)
+                kept[place.commitment] = ChunkState(
+                    commitment=place.commitment, tokens=place.tokens, state_NKV=state_NKV
+                )
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise IntegrityError(f"{path} is not a whole safetensors file: {error}") from error
+    return total_NKV, kept
+
+
+def _checked_state(path: Path, name: str, tensor: Tensor, sha256: str) -> Tensor:
+    if (found := state_sha256(tensor)) != sha256:
+        raise IntegrityError(f"{path}: {name[:20]} must have sha256 {sha256}, got {found}")
+    return tensor
 
 
 def _read(path: Path) -> bytes:

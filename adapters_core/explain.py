@@ -165,7 +165,7 @@ def _leave_one_out(
     pairs = core.pairs(whole.value().to(core.base.device))
     with_it = _answer(core, whole.value(), asked)
     for name, chunk in chunks:
-        remaining = [session.chunk_states[e.commitment] for e in whole.entries if e.commitment != name]
+        remaining = (session.chunk_states[e.commitment] for e in whole.entries if e.commitment != name)
         without = whole.erase(session.chunk_states[name], remaining=remaining)
         moved = drift(pairs, core.pairs(without.value().to(core.base.device)))
         without_it = _answer(core, without.value(), asked)

@@ -44,6 +44,7 @@ from adapters_core.modeling.adapter import Adapter, drift, reduced, site_norms, 
 from adapters_core.modeling.base_model import BaseModel
 from adapters_core.modeling.generator import Generator
 from adapters_core.modeling.generator_file import load_generator
+from adapters_core.modeling.kept_states import KeptStates
 from adapters_core.modeling.lora import Pair, applied
 from adapters_core.modeling.side_by_side import MOST_THREADS, Mapper, SideBySide
 from adapters_core.modeling.state import ChunkState, State
@@ -144,10 +145,10 @@ class GenerationCore:
             raise InputError("name at least one chunk to erase, got none")
         if len(chosen) == len(line.state.entries):
             raise InputError("erasing every chunk leaves no adapter: retire it instead")
-        state, kept = line.state, dict(line.chunk_states)
+        state, kept = line.state, line.chunk_states.copy()
         for name in chosen:
             chunk = kept.pop(name)
-            remaining = [kept[e.commitment] for e in state.entries if e.commitment != name]
+            remaining = (kept[e.commitment] for e in state.entries if e.commitment != name)
             state = state.erase(chunk, remaining=remaining)
         places = {c: place for c, place in line.places.items() if c in kept}
         after = replace(line, state=state, chunk_states=kept, places=places)
@@ -259,7 +260,7 @@ class GenerationCore:
         self, prepared: "Prepared", encoder: "_Encoder", progress: ProgressCallback, *, batched: bool
     ) -> Session:
         line, named = prepared.line, prepared.named
-        state, states, places = line.state, dict(line.chunk_states), dict(line.places)
+        state, states, places = line.state, line.chunk_states.copy(), dict(line.places)
         for done, (name, chunk) in enumerate(named, start=1):
             raw_NKV = encoder(state, chunk)
             chunk_state = ChunkState.of(raw_NKV, commitment=name, tokens=len(chunk.token_ids))
@@ -321,7 +322,7 @@ class GenerationCore:
             raise InputError(f"the key must have {KEY_BYTES} bytes, got {len(key)}")
         config = self.generator.config
         state = State.zero(len(self.generator.sites), config.key_size, config.value_size, decay=decay)
-        return _Line(state=state, chunk_states={}, places={}, key=key, parent=None)
+        return _Line(state=state, chunk_states=KeptStates(), places={}, key=key, parent=None)
 
     def require_own(self, session: Session) -> None:
         """Refuse a session that this base and generator did not make.
@@ -346,7 +347,7 @@ class GenerationCore:
         self.require_own(session)
         return _Line(
             state=session.state,
-            chunk_states=dict(session.chunk_states),
+            chunk_states=session.chunk_states,
             places=dict(session.places),
             key=session.key,
             parent=session.adapter,
@@ -385,7 +386,7 @@ class _Line:
     """A stream of chunks on its way to its next adapter."""
 
     state: State
-    chunk_states: dict[str, ChunkState]
+    chunk_states: KeptStates
     places: dict[str, ChunkPlace]
     key: bytes
     parent: Adapter | None

@@ -6,37 +6,60 @@ an adapter's weights needs none of it at once, and must not change with a librar
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from adapters_core.modeling.digests import tensor_buffer
 
-_DTYPES = {"torch.float32": "F32", "torch.float16": "F16", "torch.bfloat16": "BF16"}
+_DTYPES = {torch.int64: "I64", torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
+"""Their names in the header, in the order in which the library puts them."""
 _METADATA = {"format": "pt"}
 _ALIGNMENT = 8
+
+
+class Layout(NamedTuple):
+    """What a tensor will be, before it is there."""
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
 
 
 def pieces(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
     """The file's bytes in order: length of the header (little endian, 8 bytes), header, then each tensor.
 
     Args:
-        tensors: by name, of one floating point dtype.
+        tensors: by name; int64, float32, float16 or bfloat16.
     """
-    names = sorted(tensors)
+    layouts = {name: Layout(tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
+    return streamed(layouts, tensors.__getitem__)
+
+
+def streamed(layouts: Mapping[str, Layout], tensor_of: Callable[[str], Tensor]) -> Iterator[bytes | memoryview]:
+    """As :func:`pieces`, for tensors that are read one by one as their turn comes.
+
+    Args:
+        layouts: what each tensor is, by name.
+        tensor_of: reads one of them.
+    """
+    order = list(_DTYPES)
+    names = sorted(layouts, key=lambda name: (order.index(layouts[name].dtype), name))
     header: dict[str, object] = {"__metadata__": _METADATA}
     start = 0
     for name in names:
-        tensor = tensors[name]
-        end = start + tensor.numel() * tensor.element_size()
-        header[name] = {"dtype": _DTYPES[str(tensor.dtype)], "shape": list(tensor.shape), "data_offsets": [start, end]}
+        dtype, shape = layouts[name]
+        end = start + math.prod(shape) * dtype.itemsize
+        header[name] = {"dtype": _DTYPES[dtype], "shape": list(shape), "data_offsets": [start, end]}
         start = end
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
     yield len(text).to_bytes(8, "little")
     yield text
     for name in names:
-        yield tensor_buffer(tensors[name])
+        yield tensor_buffer(tensor_of(name))
 
 
 def file_bytes(tensors: Mapping[str, Tensor]) -> bytes:

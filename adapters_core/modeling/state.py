@@ -152,10 +152,10 @@ class State:
         if self.decay == 1.0:
             self._require_shape(chunk.state_NKV)
             return replace(self, total_NKV=self.total_NKV - _fixed(chunk.state_NKV), entries=entries)
-        kept = tuple(remaining or ())
-        if tuple(c.commitment for c in kept) != tuple(e.commitment for e in entries):
+        replayed = self.replay(remaining or ())
+        if replayed.entries != entries:
             raise InputError(f"erasing from a decaying state replays its {len(entries)} other chunks, in their order")
-        return self.replay(kept)
+        return replayed
 
     def replay(self, chunks: Iterable[ChunkState]) -> "State":
         """A state of the same shape and decay that has seen just these chunks."""

@@ -27,6 +27,17 @@ def test_the_bytes_are_those_of_the_library(shapes_by_name: dict[str, list[int]]
     assert all(torch.equal(tensors[name], tensor) for name, tensor in load(data).items())
 
 
+def test_tensors_of_several_dtypes_are_ordered_as_the_library_does() -> None:
+    tensors = {
+        "b": torch.ones(2, dtype=torch.float16),
+        "z": torch.arange(3),
+        "a": torch.ones(4),
+        "c": torch.ones(1, dtype=torch.bfloat16),
+    }
+
+    assert file_bytes(tensors) == save(tensors, metadata={"format": "pt"})
+
+
 def test_a_tensor_that_is_a_view_is_written_as_it_reads() -> None:
     tensors = {"w": torch.arange(12.0).reshape(3, 4).T, "v": torch.arange(12.0)[::2]}
 
