@@ -320,7 +320,7 @@ class Story:
                 "effective_rank": round(2 + 4 * self.random.random(), 2),
                 "spectral_gap": round(1 + self.random.random(), 3),
             }
-            for layer, site in itertools.product(range(18, 30), sites)
+            for layer, site in itertools.product(range(18, 29), sites)
         }
         total = round(sum(one["frobenius"] ** 2 for one in norms.values()) ** 0.5, 4)
         return adapters.generate(

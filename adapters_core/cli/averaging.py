@@ -1,12 +1,19 @@
-"""average: one generator from several checkpoints of a run."""
+"""average: one generator from several checkpoints of a run, or from one that is there."""
 
 import argparse
 import math
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adapters_core.cli.options import add_json_option, add_model_options, command, load_base_of, positive, require_free
 from adapters_core.cli.output import print_json, results
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from adapters_core.modeling.base_model import BaseModel
+    from adapters_core.modeling.generator import Generator
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -17,14 +24,26 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         summary="average checkpoints of training into one generator: better than the last one alone, at no cost",
         examples=(
             "  ringi train --recipe smollm2-cpu --corpus corpus.jsonl.xz --out var/run --keep 6\n"
-            "  ringi average var/run/step-* --rank 96 --out var/generator.safetensors"
+            "  ringi average var/run/step-* --rank 96 --out var/generator.safetensors\n"
+            "  ringi average var/generator.safetensors --layers 18-28 --gain 1.05 --out var/upper.safetensors"
         ),
     )
     average.add_argument(
-        "checkpoints", type=Path, nargs="+", metavar="CHECKPOINT", help="folders step-<n>; one named twice counts twice"
+        "checkpoints",
+        type=Path,
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="folders step-<n>, one named twice counts twice; or one generator.safetensors",
     )
     average.add_argument("--out", type=Path, required=True, metavar="FILE", help="generator.safetensors to make (bf16)")
     average.add_argument("--rank", type=positive, default=None, help="directions that it keeps; absent: as trained")
+    average.add_argument(
+        "--layers",
+        type=_layers,
+        default=None,
+        metavar="FIRST-LAST",
+        help="layers whose sites it keeps, 18-28 or 18,20,22-28; absent: all of them",
+    )
     average.add_argument(
         "--gain", type=_factor, default=1.0, help="factor on every delta: below 1 it knows less and disturbs less"
     )
@@ -37,14 +56,14 @@ def run(args: argparse.Namespace) -> int:
     """Average, and write the generator."""
     import torch
 
-    from adapters_core.modeling.generator import Generator
+    from adapters_core.modeling.generator import on_layers
     from adapters_core.modeling.generator_file import save_generator
-    from adapters_core.training.checkpoint import config_of, load_average
 
     require_free(args.out)
-    config = config_of(args.checkpoints[0])
-    generator = Generator(config, load_base_of(args))
-    load_average(args.checkpoints, generator)
+    base = load_base_of(args)
+    generator = _averaged(args.checkpoints, base)
+    if args.layers:
+        generator = on_layers(generator, base, args.layers)
     if args.rank:
         generator.keep_rank(args.rank)
     generator.rescale(torch.full((len(generator.sites),), args.gain))
@@ -54,6 +73,31 @@ def run(args: argparse.Namespace) -> int:
     else:
         results.print(f"generator {digest[:16]} of {len(args.checkpoints)} checkpoints: {args.out}")
     return 0
+
+
+def _averaged(checkpoints: "Sequence[Path]", base: "BaseModel") -> "Generator":
+    """The mean of checkpoints, or the one generator that is named instead, in float32."""
+    from adapters_core.modeling.generator import Generator
+    from adapters_core.modeling.generator_file import load_generator
+    from adapters_core.training.checkpoint import config_of, load_average
+
+    if len(checkpoints) == 1 and checkpoints[0].is_file():
+        return load_generator(checkpoints[0], base).float()
+    generator = Generator(config_of(checkpoints[0]), base)
+    load_average(checkpoints, generator)
+    return generator
+
+
+def _layers(text: str) -> tuple[int, ...]:
+    """What ``--layers`` takes: whole numbers from 0 and spans of them, no layer twice."""
+    layers: list[int] = []
+    with suppress(ValueError):
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            layers += range(int(first), int(last or first) + 1)
+        if layers and len(set(layers)) == len(layers):
+            return tuple(sorted(layers))
+    raise argparse.ArgumentTypeError(f"must be layers such as 18-28 or 18,20,22-28, none of them twice, got {text!r}")
 
 
 def _factor(text: str) -> float:

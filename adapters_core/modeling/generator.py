@@ -300,6 +300,29 @@ class Generator(nn.Module):
         return generator_digest(self.base_digest, self.config, tensors)
 
 
+def on_layers(generator: Generator, base: BaseModel, layers: "Sequence[int]") -> Generator:
+    """A generator with the sites of some of its layers, its tensors as they are.
+
+    The pass over a context ends before the last of them: leaving the uppermost ones out makes generation quicker.
+
+    Args:
+        generator: what to take the sites from.
+        base: what it is for.
+        layers: which of its layers.
+
+    Raises:
+        ConfigError: no layer, or one twice.
+        MismatchError: it has no sites in one of them.
+    """
+    held = {site.layer for site in generator.sites}
+    if unknown := sorted(set(layers) - held):
+        raise MismatchError(f"layers must be out of {sorted(held)}, those of the generator, got {unknown}")
+    fewer = Generator(replace(generator.config, layers=tuple(layers)), base)
+    names = {name for name, _ in fewer.named_site_tensors()}
+    fewer.load_site_tensors({name: tensor for name, tensor in generator.named_site_tensors() if name in names})
+    return fewer
+
+
 def generator_digest(base_digest: str, config: GeneratorConfig, tensors: Mapping[str, Tensor]) -> str:
     """Digest of a generator's stored tensors, its configuration and the base it is for."""
     return digest_of(

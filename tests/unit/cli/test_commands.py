@@ -363,6 +363,38 @@ def test_checkpoints_of_a_run_become_one_generator(
     assert main(["average", str(tmp_path), "--out", str(tmp_path / "other.safetensors"), *base]) == 3
 
 
+def test_a_generator_is_cut_to_some_of_its_layers(tiny: TinyFiles, tmp_path: Path) -> None:
+    base = ["--base", str(tiny.base)]
+    file = tmp_path / "lower.safetensors"
+    assert main(["average", str(tiny.generator), "--layers", "0", "--gain", "2", "--out", str(file), *base]) == 0
+    whole, lower = (load_generator(path, load_base(tiny.base)) for path in (tiny.generator, file))
+    assert {site.layer for site in whole.sites} > {site.layer for site in lower.sites} == {0}
+    tensors = dict(whole.named_site_tensors())
+    for name, tensor in lower.named_site_tensors():
+        torch.testing.assert_close(tensor, (tensors[name] * (2 if name.endswith(".output") else 1)).bfloat16())
+
+
+@pytest.mark.parametrize("layers", ["x", "1-0", "0,0-1", ""])
+def test_layers_that_cannot_be_read_are_refused(
+    layers: str, tiny: TinyFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["average", str(tiny.generator), "--layers", layers, "--out", str(tmp_path / "g.safetensors")])
+    assert ended.value.code == 2
+    assert f"must be layers such as 18-28 or 18,20,22-28, none of them twice, got {layers!r}" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+def test_layers_that_a_generator_has_not_are_refused(
+    tiny: TinyFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "lower.safetensors"
+    assert main(["average", str(tiny.generator), "--layers", "0,7", "--out", str(file), "--base", str(tiny.base)]) == 2
+    assert "must be out of [0, 1, 2], those of the generator, got [7]" in " ".join(capsys.readouterr().err.split())
+    assert not file.exists()
+
+
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow 3.17 on SQLAlchemy 2.1
 def test_a_generator_is_fine_tuned_on_the_documents_of_a_domain(
     tiny: TinyFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
