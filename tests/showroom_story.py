@@ -332,6 +332,7 @@ class Story:
             norms=norms,
             norm_total=total,
             tokens=len(TEXTS[title]),
+            chunks=len(_lines(TEXTS[title])),
             padding=300_000,
         )
 
@@ -377,7 +378,7 @@ class Story:
             for start, end in words
         ]
         values = [round(weight / sum(weights), 6) for weight in weights]
-        parts = [(found.start(), found.end()) for found in re.finditer(r"[^\n]+", text)]
+        parts = _lines(text)
         sums = [
             sum(value for (start, _end), value in zip(words, values, strict=True) if first <= start < last)
             for first, last in parts
@@ -455,3 +456,8 @@ class Story:
 
     def _now(self) -> datetime:
         return utc_now()
+
+
+def _lines(text: str) -> list[tuple[int, int]]:
+    """Where a text's lines begin and end: its chunks, in this story."""
+    return [(found.start(), found.end()) for found in re.finditer(r"[^\n]+", text)]

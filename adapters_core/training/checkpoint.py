@@ -7,6 +7,7 @@ It appears whole or not at all; resuming takes the newest one.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -121,10 +122,7 @@ def config_of(checkpoint: Path) -> GeneratorConfig:
     Raises:
         IntegrityError: it is no whole checkpoint.
     """
-    try:
-        return GeneratorConfig.from_json(json.loads((checkpoint / "training.json").read_text())["config"])
-    except (OSError, KeyError, TypeError, AttributeError, ValueError, ConfigError) as error:
-        raise IntegrityError(f"{checkpoint} is no whole checkpoint: {error!r}") from error
+    return _recorded(checkpoint).config
 
 
 def load_average(checkpoints: Sequence[Path], generator: Generator) -> None:
@@ -150,25 +148,54 @@ def _trained(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name[2:]: tensor for name, tensor in tensors.items() if name.startswith("g.")}
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Recorded:
+    """What ``training.json`` says of a checkpoint."""
+
+    config: GeneratorConfig
+    base_digest: str
+    progress: Progress
+    optimizer_steps: int
+    shards: Mapping[str, str]
+    """Name -> sha256."""
+
+
+def _recorded(checkpoint: Path) -> _Recorded:
+    with _whole(checkpoint):
+        record = json.loads((checkpoint / "training.json").read_text())
+        progress = Progress(**record["progress"])
+        return _Recorded(
+            config=GeneratorConfig.from_json(record["config"]),
+            base_digest=record["base_digest"],
+            progress=progress,
+            optimizer_steps=int(record.get("optimizer_steps", progress.step)),
+            shards=dict(record["shards"].items()),
+        )
+
+
+@contextmanager
+def _whole(checkpoint: Path) -> Iterator[None]:
+    """What fails inside says that a checkpoint is damaged."""
+    try:
+        yield
+    except (OSError, KeyError, TypeError, AttributeError, ValueError, SafetensorError, ConfigError) as error:
+        raise IntegrityError(f"{checkpoint} is no whole checkpoint: {error!r}; take another one") from error
+
+
 def _read(checkpoint: Path, generator: Generator) -> tuple[Progress, int, dict[str, Tensor]]:
     """Progress, AdamW's steps and all tensors of a checkpoint of this generator's configuration and base."""
-    try:
-        record = json.loads((checkpoint / "training.json").read_text())
-        tensors: dict[str, Tensor] = {}
-        for name, digest in record["shards"].items():
+    record = _recorded(checkpoint)
+    tensors: dict[str, Tensor] = {}
+    with _whole(checkpoint):
+        for name, digest in record.shards.items():
             if file_sha256(checkpoint / name) != digest:
                 raise IntegrityError(f"{checkpoint.name}/{name} must have sha256 {digest}: it was changed or cut short")
             tensors |= load_file(checkpoint / name)
-        progress = Progress(**record["progress"])
-        config, base_digest = record["config"], record["base_digest"]
-        steps = int(record.get("optimizer_steps", progress.step))
-    except (OSError, KeyError, TypeError, AttributeError, ValueError, SafetensorError) as error:
-        raise IntegrityError(f"{checkpoint} is no whole checkpoint: {error!r}; resume from another one") from error
-    if differing := _differing(config, generator.config.to_json()):
+    if differing := _differing(record.config.to_json(), generator.config.to_json()):
         raise MismatchError(f"{checkpoint.name} was trained with another {', '.join(differing)} than this run has")
-    if base_digest != generator.base_digest:
-        raise MismatchError(f"{checkpoint.name} was trained on the base {base_digest[:16]}, this is another")
-    return progress, steps, tensors
+    if record.base_digest != generator.base_digest:
+        raise MismatchError(f"{checkpoint.name} was trained on the base {record.base_digest[:16]}, this is another")
+    return record.progress, record.optimizer_steps, tensors
 
 
 def _differing(stored: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
