@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -28,15 +29,15 @@ from torch import Tensor
 from adapters_core.canonical import canonical_bytes, commitment, sha256_hex
 from adapters_core.errors import InputError, IntegrityError, NumericalError
 from adapters_core.export.peft_format import from_peft_tensors, peft_config, to_peft_tensors, uniform_rank
-from adapters_core.export.tensor_file import Layout, file_bytes, file_sha256, streamed
+from adapters_core.export.tensor_file import Layout, file_bytes, file_sha256, starts, streamed
 from adapters_core.from_json import build
 from adapters_core.manifest import Manifest
 from adapters_core.modeling.adapter import Adapter
 from adapters_core.modeling.digests import tensor_buffer
 from adapters_core.modeling.finite import all_finite
-from adapters_core.modeling.kept_states import KeptStates
+from adapters_core.modeling.kept_states import KeptStates, Stored
 from adapters_core.modeling.lora import Pairs
-from adapters_core.modeling.state import ChunkEntry, ChunkState, State
+from adapters_core.modeling.state import ChunkEntry, State
 from adapters_core.storage import atomic_folder
 
 WEIGHTS = "adapter_model.safetensors"
@@ -138,14 +139,18 @@ def write_session(session: Session, folder: Path) -> Path:
     with atomic_folder(folder) as staging:
         for name, data in served_files(session.adapter).items():
             (staging / name).write_bytes(data)
-        with (staging / STATE).open("wb") as file:
+        with _for_the_owner(staging / STATE) as file:
             file.writelines(_state_pieces(session))
         places = tuple(session.places[entry.commitment] for entry in session.state.entries)
         (staging / CHUNKS).write_bytes(canonical_bytes(asdict(_Record(decay=session.state.decay, places=places))))
-        handle = os.open(staging / KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(session.key.hex() + "\n")
+        with _for_the_owner(staging / KEY) as file:
+            file.write(f"{session.key.hex()}\n".encode())
     return folder
+
+
+def _for_the_owner(path: Path) -> BinaryIO:
+    """A new file that its owner alone can read."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _state_pieces(session: Session) -> Iterator[bytes | memoryview]:
@@ -246,9 +251,8 @@ def _read_record(path: Path) -> _Record:
 
 
 def _read_states(path: Path, total_sha256: str, places: Iterable[ChunkPlace]) -> tuple[Tensor, KeptStates]:
-    """The total and the chunks' own states, each checked against its digest; one at a time is in memory."""
+    """The total, and the chunks' own states where they lie; each is checked, and one at a time is in memory."""
     by_name = {_CHUNK + place.commitment: place for place in places}
-    kept = KeptStates()
     try:
         with safe_open(path, framework="pt") as file:
             if set(file.keys()) != {_TOTAL, *by_name}:
@@ -256,12 +260,19 @@ def _read_states(path: Path, total_sha256: str, places: Iterable[ChunkPlace]) ->
             total_NKV = _checked_state(path, _TOTAL, file.get_tensor(_TOTAL), total_sha256)
             for name, place in by_name.items():
                 state_NKV = _checked_state(path, name, file.get_tensor(name), place.state_sha256)
-                kept[place.commitment] = ChunkState(
-                    commitment=place.commitment, tokens=place.tokens, state_NKV=state_NKV
-                )
+                if state_NKV.dtype != torch.float32 or state_NKV.shape != total_NKV.shape:
+                    raise IntegrityError(
+                        f"{path}: {name[:20]} must be {tuple(total_NKV.shape)}, torch.float32, got "
+                        f"{tuple(state_NKV.shape)}, {state_NKV.dtype}"
+                    )
+        place_of = starts(path)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise IntegrityError(f"{path} is not a whole safetensors file: {error}") from error
-    return total_NKV, kept
+    stored = (
+        Stored(commitment=one.commitment, tokens=one.tokens, start=place_of[name], sha256=one.state_sha256)
+        for name, one in by_name.items()
+    )
+    return total_NKV, KeptStates.in_file(path, tuple(total_NKV.shape), stored)
 
 
 def _checked_state(path: Path, name: str, tensor: Tensor, sha256: str) -> Tensor:

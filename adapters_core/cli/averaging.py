@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 
 from adapters_core.cli.options import add_json_option, add_model_options, command, load_base_of, positive, require_free
 from adapters_core.cli.output import print_json, results
+from adapters_core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from adapters_core.modeling.base_model import BaseModel
     from adapters_core.modeling.generator import Generator
+
+_MOST_LAYERS = 1_000
+"""No base has so many."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -71,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"generator": digest, "file": str(args.out), "checkpoints": len(args.checkpoints)})
     else:
-        results.print(f"generator {digest[:16]} of {len(args.checkpoints)} checkpoints: {args.out}")
+        results.print(f"generator {digest[:16]} of {', '.join(path.name for path in args.checkpoints)}: {args.out}")
     return 0
 
 
@@ -81,8 +85,10 @@ def _averaged(checkpoints: "Sequence[Path]", base: "BaseModel") -> "Generator":
     from adapters_core.modeling.generator_file import load_generator
     from adapters_core.training.checkpoint import config_of, load_average
 
-    if len(checkpoints) == 1 and checkpoints[0].is_file():
-        return load_generator(checkpoints[0], base).float()
+    if files := [path for path in checkpoints if path.is_file()]:
+        if len(checkpoints) > 1:
+            raise InputError(f"an average is of folders step-<n>; a generator's file is named alone: {files[0]}")
+        return load_generator(files[0], base).float()
     generator = Generator(config_of(checkpoints[0]), base)
     load_average(checkpoints, generator)
     return generator
@@ -93,9 +99,10 @@ def _layers(text: str) -> tuple[int, ...]:
     layers: list[int] = []
     with suppress(ValueError):
         for part in text.split(","):
-            first, _, last = part.partition("-")
-            layers += range(int(first), int(last or first) + 1)
-        if layers and len(set(layers)) == len(layers):
+            first, dash, last = part.partition("-")
+            span = range(int(first), int(last if dash else first) + 1)
+            layers += span[:_MOST_LAYERS]
+        if layers and len(set(layers)) == len(layers) < _MOST_LAYERS:
             return tuple(sorted(layers))
     raise argparse.ArgumentTypeError(f"must be layers such as 18-28 or 18,20,22-28, none of them twice, got {text!r}")
 

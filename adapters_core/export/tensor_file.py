@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,7 @@ _DTYPES = {torch.int64: "I64", torch.float32: "F32", torch.bfloat16: "BF16", tor
 """Their names in the header, in the order in which the library puts them."""
 _METADATA = {"format": "pt"}
 _ALIGNMENT = 8
+_LENGTH_BYTES = 8
 
 
 class Layout(NamedTuple):
@@ -56,10 +58,23 @@ def streamed(layouts: Mapping[str, Layout], tensor_of: Callable[[str], Tensor]) 
         start = end
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
-    yield len(text).to_bytes(8, "little")
+    yield len(text).to_bytes(_LENGTH_BYTES, "little")
     yield text
     for name in names:
         yield tensor_buffer(tensor_of(name))
+
+
+def starts(path: Path) -> dict[str, int]:
+    """Where each tensor of a whole safetensors file begins, in bytes.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    return {name: _LENGTH_BYTES + length + tensor["data_offsets"][0] for name, tensor in header.items()}
 
 
 def file_bytes(tensors: Mapping[str, Tensor]) -> bytes:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,6 +98,8 @@ class Generations:
             self._scheduler.submit(self._encode_waiting)
         except Exception:
             waiting.future.cancel()
+            with suppress(ValueError):  # taken by a visit for another context
+                self._waiting.remove(waiting)
             raise
         # beyond its start a context is part of a batch, and its result is dropped instead
         return Job(future=waiting.future, cancel=waiting.future.cancel)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -163,7 +164,7 @@ def test_the_commitment_binds_all_that_a_session_keeps(
 # -------------------------------------------------------------------------------------------------------------- privacy
 
 
-def test_the_key_is_for_its_owner_only(made: Session, tmp_path: Path) -> None:
+def test_the_key_and_the_states_are_for_their_owner_only(made: Session, tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         folder = write_session(made, tmp_path / "open")
@@ -171,6 +172,7 @@ def test_the_key_is_for_its_owner_only(made: Session, tmp_path: Path) -> None:
         os.umask(before)
 
     assert (folder / KEY).stat().st_mode & 0o777 == 0o600
+    assert (folder / STATE).stat().st_mode & 0o777 == 0o600
     assert (folder / KEY).read_text() == made.key.hex() + "\n"
 
 
@@ -260,6 +262,43 @@ def test_two_chunks_whose_states_were_exchanged_are_refused(folder: Path, made: 
 
     with pytest.raises(IntegrityError, match=rf"{STATE}: chunk\."):
         read_session(folder)
+
+
+def test_a_chunk_whose_bytes_are_called_something_else_is_refused(folder: Path, made: Session) -> None:
+    """The bytes are those that were committed to: only what they are taken for is another."""
+    tensors = load_file(folder / STATE)
+    name = f"chunk.{next(iter(made.places))}"
+    for other in (tensors[name].view(torch.uint8), tensors[name].flatten()):
+        save_file({**tensors, name: other}, folder / STATE)
+        with pytest.raises(IntegrityError, match=rf"{STATE}: chunk\..* must be \(.*\), torch.float32, got"):
+            read_session(folder)
+
+
+def test_reading_a_session_copies_no_states_and_opens_no_temporary_file(
+    folder: Path, made: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", None)
+
+    assert_same(read_session(folder), made)
+
+
+def test_a_state_that_is_changed_after_it_was_read_is_refused_when_it_is_needed(folder: Path, made: Session) -> None:
+    session = read_session(folder)
+    data = bytearray((folder / STATE).read_bytes())
+    data[-1] ^= 0x01  # of the last chunk by name, in place
+    with (folder / STATE).open("r+b") as file:
+        file.write(data)
+    changed = max(made.chunk_states)
+
+    with pytest.raises(IntegrityError, match=f"the state of chunk {changed[:12]} must have sha256"):
+        session.chunk_states[changed]
+
+
+def test_a_session_outlives_its_folder(folder: Path, made: Session) -> None:
+    session = read_session(folder)
+    shutil.rmtree(folder)
+
+    assert_same(session, made)
 
 
 def test_a_chunk_too_many_or_too_few_is_refused(folder: Path, made: Session) -> None:

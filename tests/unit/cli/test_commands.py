@@ -374,7 +374,7 @@ def test_a_generator_is_cut_to_some_of_its_layers(tiny: TinyFiles, tmp_path: Pat
         torch.testing.assert_close(tensor, (tensors[name] * (2 if name.endswith(".output") else 1)).bfloat16())
 
 
-@pytest.mark.parametrize("layers", ["x", "1-0", "0,0-1", ""])
+@pytest.mark.parametrize("layers", ["x", "1-0", "0,0-1", "", "0-", "0-999999999", f"0-{10**30}"])
 def test_layers_that_cannot_be_read_are_refused(
     layers: str, tiny: TinyFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -384,6 +384,16 @@ def test_layers_that_cannot_be_read_are_refused(
     assert f"must be layers such as 18-28 or 18,20,22-28, none of them twice, got {layers!r}" in " ".join(
         capsys.readouterr().err.split()
     )
+
+
+def test_a_generator_is_no_part_of_an_average(
+    tiny: TinyFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "lower.safetensors"
+    given = [str(tiny.generator), str(tmp_path)]
+    assert main(["average", *given, "--out", str(file), "--base", str(tiny.base)]) == 2
+    assert "a generator's file is named alone" in " ".join(capsys.readouterr().err.split())
+    assert not file.exists()
 
 
 def test_layers_that_a_generator_has_not_are_refused(

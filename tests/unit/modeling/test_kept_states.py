@@ -1,4 +1,4 @@
-"""States kept in a file: what comes back is what went in, nothing is shared but bytes, and the file has no name."""
+"""States kept in files: what comes back is what went in, nothing is shared but bytes, and room is used again."""
 
 import errno
 import gc
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from adapters_core.errors import StorageError
+from adapters_core.errors import IntegrityError, StorageError
 from adapters_core.modeling.kept_states import KeptStates
 from adapters_core.modeling.state import ChunkState
 from tests.full_disk import NoMountError, mounted
@@ -35,6 +35,18 @@ def same(one: ChunkState, two: ChunkState) -> bool:
 
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.fixture
+def kept_files() -> Callable[[], list[int]]:
+    """Sizes of the nameless files that were opened since."""
+    before = {path.name for path in Path("/proc/self/fd").iterdir()}
+
+    def sizes() -> list[int]:
+        opened = (path for path in Path("/proc/self/fd").iterdir() if path.name not in before and path.exists())
+        return [path.stat().st_size for path in opened if "(deleted)" in str(path.readlink())]
+
+    return sizes
 
 
 def test_what_comes_back_is_what_went_in_in_its_order() -> None:
@@ -119,7 +131,7 @@ def test_a_full_temporary_folder_is_said_and_what_was_kept_stays(
         with mounted(tmp_path / "disk", kibibytes=64) as disk:
             monkeypatch.setattr(tempfile, "tempdir", str(disk))
             kept = kept_of(1)
-            with pytest.raises(StorageError, match=f"{disk}, which failed: No space left on device; nothing was left"):
+            with pytest.raises(StorageError, match=r"in a temporary file: No space left on device .*TMPDIR"):
                 kept["c2"] = chunk(2, size=256)
             assert list(kept) == ["c1"]
             assert same(kept["c1"], chunk(1))
@@ -142,7 +154,7 @@ def test_a_write_that_is_cut_into_parts_goes_on(monkeypatch: pytest.MonkeyPatch)
     ("failing", "call"),
     [
         ("pwrite", lambda: kept_of(1)),
-        ("dup", KeptStates),
+        ("dup", lambda: kept_of(1)),
     ],
 )
 def test_a_disk_that_fails_is_a_storage_error(
@@ -161,5 +173,70 @@ def test_a_file_that_was_cut_short_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     kept = kept_of(1)
     monkeypatch.setattr(os, "preadv", lambda *_arguments: 0)
 
-    with pytest.raises(StorageError, match="cut short"):
+    with pytest.raises(IntegrityError, match="cut short"):
         kept["c1"]
+
+
+def test_a_file_that_cannot_be_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    kept = kept_of(1)
+    monkeypatch.setattr(os, "preadv", fail)
+
+    with pytest.raises(StorageError, match="could not be read back: Input/output error"):
+        kept["c1"]
+
+
+def test_no_temporary_folder_at_all_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_arguments: object, **_named: object) -> object:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", none)
+
+    with pytest.raises(StorageError, match=r"No usable temporary directory found .*TMPDIR"):
+        kept_of(1)
+
+
+def test_the_room_of_what_no_mapping_refers_to_is_used_again(kept_files: Callable[[], list[int]]) -> None:
+    window = kept_of(0)
+    size = chunk(0).state_NKV.nbytes
+    for number in range(1, 100):
+        child = window.copy()
+        child[f"c{number}"] = chunk(number)
+        if number > 3:
+            del child[f"c{number - 3}"]
+        window = child
+
+    assert all(same(window[name], chunk(int(name[1:]))) for name in window)
+    assert kept_files() == [size * (len(window) + 1)]
+
+
+def test_what_another_mapping_still_holds_is_not_written_over() -> None:
+    parent = kept_of(1, 2)
+    child = parent.copy()
+    del child["c1"]
+    for number in range(3, 20):
+        child[f"c{number}"] = chunk(number)
+
+    assert same(parent["c1"], chunk(1))
+    assert all(same(child[name], chunk(int(name[1:]))) for name in child)
+
+
+def test_a_failed_write_leaves_its_room_to_the_next(
+    monkeypatch: pytest.MonkeyPatch, kept_files: Callable[[], list[int]]
+) -> None:
+    kept = kept_of(1)
+    whole = os.pwrite
+
+    def fail(*_arguments: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", fail)
+    with pytest.raises(StorageError):
+        kept["c2"] = chunk(2)
+    monkeypatch.setattr(os, "pwrite", whole)
+    kept["c3"] = chunk(3)
+
+    assert list(kept) == ["c1", "c3"]
+    assert kept_files() == [2 * chunk(1).state_NKV.nbytes]

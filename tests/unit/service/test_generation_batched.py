@@ -4,7 +4,10 @@ import asyncio
 import threading
 from pathlib import Path
 
+import pytest
+
 from adapters_core.data.documents import Document
+from adapters_core.errors import BusyError
 from adapters_core.service.turns import Turn
 from tests.tiny_service import KEY, TinyService
 
@@ -51,6 +54,30 @@ def test_contexts_that_wait_are_encoded_together_and_the_manifests_say_so(tmp_pa
         for path, pair in own.adapter.pairs.items():
             delta = pair.delta()
             assert float((made.adapter.pairs[path].delta() - delta).norm() / delta.norm()) < 1e-4
+    assert tiny.service.close()
+
+
+def test_contexts_that_are_refused_are_not_kept(tmp_path: Path) -> None:
+    tiny = TinyService(tmp_path / "store", batch_generation=True, queue_length=1)
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold(_turn: Turn) -> None:
+        held.set()
+        go_on.wait(30)
+
+    tiny.service.scheduler.submit(hold)
+    held.wait(30)
+    documents = [Document(name="a", text="The ferry leaves at nine o'clock from pier four.")]
+    generation = tiny.service.generations
+    accepted = generation.generate(documents, key=None, decay=1.0, progress=lambda _done, _all: None)
+    for _ in range(3):
+        with pytest.raises(BusyError):
+            generation.generate(documents, key=None, decay=1.0, progress=lambda _done, _all: None)
+    try:
+        assert [waiting.future for waiting in generation._waiting] == [accepted.future]
+    finally:
+        go_on.set()
+    assert accepted.future.result(30).adapter.manifest.observation.batched
     assert tiny.service.close()
 
 
