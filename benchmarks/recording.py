@@ -11,13 +11,15 @@ run, interleaved, all on SQLite on the same disk, each repetition with another n
 * the latter over HTTP, to an MLflow server of one worker on this machine.
 
 The adapter alone, and with its context and evaluation; each without and with the adapter's three files (in the store by
-digest and synced to the disk; as artifacts of the run). They are other bytes each time, as those of
+digest and synced to the disk; as artifacts of the run). These take turns as well: a server that has just begun is busy
+with itself for a while. The files are other bytes each time, as those of
 each adapter are: what the store holds already, it does not write again.
 """
 
 import shutil
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -51,6 +53,8 @@ from tests.factories.installations import Place, installed, make_template
 
 TOKENS = 1_024
 WEIGHTS = "adapter_model.safetensors"
+WAYS = ((False, False), (False, True), (True, False), (True, True))
+"""With context and evaluation or without, with files or without."""
 Files = Mapping[str, bytes]
 """Name -> content."""
 
@@ -87,19 +91,17 @@ def main() -> None:
             "in process": MlflowAlone(f"{database}/mlflow.sqlite3", artifacts=scratch / "runs"),
             "server": MlflowAlone(opened.enter_context(served(scratch))),
         }
-        rows = []
-        for whole, with_files in product((False, True), repeat=2):
-            times: dict[str, list[float]] = {}
-            for number in range(args.repeats + 1):
-                mark = f"{whole}-{with_files}-{number}"
-                set_apart(folder / WEIGHTS, mark)
-                files = {name: (folder / name).read_bytes() for name in FILES}
-                given = record(mark, document.text, files)
-                times.setdefault("ledger", []).append(to_ledger(place, given, files if with_files else {}, whole=whole))
-                for name, peer in peers.items():
-                    logged = folder if with_files else None
-                    times.setdefault(name, []).append(to_mlflow(peer, given, logged, whole=whole))
-            rows.append(row(whole, with_files, {name: median(taken[1:]) for name, taken in times.items()}))
+        times: dict[tuple[bool, bool], dict[str, list[float]]] = {way: defaultdict(list) for way in WAYS}
+        for number, (whole, with_files) in product(range(args.repeats + 1), WAYS):
+            mark = f"{whole}-{with_files}-{number}"
+            set_apart(folder / WEIGHTS, mark)
+            files = {name: (folder / name).read_bytes() for name in FILES}
+            given = record(mark, document.text, files)
+            taken = times[whole, with_files]
+            taken["ledger"].append(to_ledger(place, given, files if with_files else {}, whole=whole))
+            for name, peer in peers.items():
+                taken[name].append(to_mlflow(peer, given, folder if with_files else None, whole=whole))
+        rows = [row(*way, {name: median(each[1:]) for name, each in taken.items()}) for way, taken in times.items()]
     report("recording", rows, args, core)
 
 

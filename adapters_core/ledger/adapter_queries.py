@@ -125,8 +125,10 @@ def find_adapters(
     ties = () if column is _TABLE.seq else (_TABLE.digest,)  # no two adapters have the same seq
     keys = tuple(key.desc() if down else key for key in (column, *ties))
     beyond = _beyond(sort, after) if after else None
-    # Each state is read in the order of its own index: all of them at once would be sorted first.
-    states = wanted.states if len(wanted.states) > 1 and column in _OF_A_STATE else (None,)
+    # Each state is read in the order of its own index: all of them at once would be sorted first. What is few already
+    # is looked up instead: along that order it would be sought among all the others.
+    few = wanted.context is not None or wanted.among is not None
+    states = wanted.states if len(wanted.states) > 1 and column in _OF_A_STATE and not few else (None,)
     parts = []
     for state in states:
         part = _where(reader, select(_TABLE.seq), replace(wanted, states=(state,)) if state else wanted)

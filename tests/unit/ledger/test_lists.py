@@ -1,9 +1,10 @@
 """Lists: what is searched is found, filters narrow, and pages join without gap or double, in every order."""
 
 from datetime import timedelta
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+from sqlalchemy import event
 
 from adapters_core.errors import InputError, UnknownSubjectError
 from adapters_core.ledger import (
@@ -75,6 +76,26 @@ def test_filters_narrow(full: Ledger) -> None:
         assert [row.name for row in adapter_queries.adapters_of_context(db, "c-2")] == ["Travel rules"]
         assert adapter_queries.contexts_of_adapter(db, cast.digest("audit")) == ("c-1",)
         assert count_adapters(db, limit=2) == 2
+
+
+def test_the_few_of_a_context_are_looked_up_and_not_sought_among_all_of_their_states(full: Ledger) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def statement(_connection: object, _cursor: object, text: str, given: Any, *_: object) -> None:
+        asked.append((text, given))
+
+    wanted = AdapterFilter(context="c-1", states=("generated", "evaluated", "approved"))
+    with full.read() as db:
+        event.listen(full.engine, "before_cursor_execute", statement)
+        found = find_adapters(db, wanted, sort="recent", limit=3).rows
+        event.remove(full.engine, "before_cursor_execute", statement)
+        text, given = asked[0]
+        plan = " ".join(row[-1] for row in db.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", given))
+
+    assert len(found) == 3
+    assert "ix_index_adapter_contexts" in plan or "sqlite_autoindex_index_adapter_contexts" in plan
+    assert "(state=?)" not in plan  # with the number besides it is a look-up
+    assert "SCAN index_adapters" not in plan
 
 
 @pytest.mark.parametrize("sort", get_args(Sort))
