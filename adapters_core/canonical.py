@@ -6,6 +6,7 @@ Every digest in Ringi is SHA-256 in lower-case hexadecimal. Structured data is f
 
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping
 from json.encoder import encode_basestring
 from pathlib import Path
@@ -28,6 +29,32 @@ def canonical_bytes(value: object) -> bytes:
         return _written(value).encode()
     except (TypeError, UnicodeEncodeError, RecursionError):  # the library takes it, or refuses it in its words
         return _by_the_library(value)
+
+
+def is_canonical(stated: object, text: str) -> bool:
+    """Whether a text is the RFC 8785 form of what it states.
+
+    Args:
+        stated: what ``json.loads`` read from the text.
+        text: the text.
+    """
+    try:
+        return _is_written_as(stated, text) or _is_written_as(json.loads(text, parse_int=_whole), text)
+    except (UnicodeEncodeError, RecursionError):
+        return False
+
+
+def _is_written_as(stated: object, text: str) -> bool:
+    try:
+        return canonical_bytes(stated) == text.encode()
+    except rfc8785.CanonicalizationError:  # a whole number that is a float, or no JSON at all
+        return False
+
+
+def _whole(digits: str) -> int | float:
+    """A whole number as JSON in the sense of RFC 8785 has it: what no integer may be is a float without a fraction."""
+    value = int(digits)
+    return value if abs(value) < _UNSAFE else float(digits)
 
 
 def sha256_hex(data: bytes | memoryview) -> str:

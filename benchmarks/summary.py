@@ -58,9 +58,9 @@ Verifying was measured once a size. Its memory is the peak of the process, the f
 
 Recording does not reach its goal in one process. MLflow over HTTP, which is how a company runs it, takes 104 times as
 long for the adapter and 62 times with context and evaluation; in our process with its registry 17 and 10 times, a run
-alone 13 and 9 times (on a quieter machine 25, 15, 17 and 12 times: the smaller side gains more). With files the hash and
-the synced copy of 12 MB are most of the time, and MLflow syncs nothing: 1.4 to 2.2 times in one process, 10 to 13 times
-over HTTP. Of 1.6 ms for an adapter on a quiet core 0.7 ms are the synced commit; the rest is spread over ten statements.
+alone 13 and 9 times (at a quieter moment 25, 15, 17 and 12 times: the smaller side gains more). With files the hash
+and the synced copy of 12 MB are most of the time, and MLflow syncs nothing: 1.4 to 2.2 times in one process, 10 to 13
+times over HTTP. Of 1.6 ms for an adapter at that moment 0.7 ms were the synced commit, the rest ten statements.
 
 Ours is three commits (one each for
 context, adapter and evaluation, which happen at different times; write-ahead log, synced at each), 31

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 from collections.abc import Callable
 from enum import IntEnum, StrEnum
 from pathlib import Path
@@ -12,7 +13,15 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters_core.canonical import canonical_bytes, commitment, digest_of, file_sha256, sha256_hex, tree_sha256
+from adapters_core.canonical import (
+    canonical_bytes,
+    commitment,
+    digest_of,
+    file_sha256,
+    is_canonical,
+    sha256_hex,
+    tree_sha256,
+)
 
 JSON = st.recursive(
     st.none()
@@ -72,6 +81,74 @@ def test_whatever_the_value_it_comes_out_as_the_library_writes_it(value: object)
 )
 def test_rare_values_come_out_as_the_library_writes_them(value: object) -> None:
     assert outcome(canonical_bytes, [value]) == outcome(rfc8785.dumps, [value])
+
+
+def as_the_library_says(text: str) -> bool:
+    """Whether a text is canonical, by the slow way."""
+    try:
+        read = json.loads(text, parse_int=lambda digits: int(digits) if abs(int(digits)) < 2**53 else float(digits))
+        return bool(rfc8785.dumps(read) == text.encode())
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError):
+        return False
+
+
+@given(value=JSON, spaced=st.booleans(), escaped=st.booleans(), ordered=st.booleans())
+def test_a_text_is_canonical_where_the_library_says_so(
+    value: object, *, spaced: bool, escaped: bool, ordered: bool
+) -> None:
+    separators = (", ", ": ") if spaced else (",", ":")
+    as_python = json.dumps(value, ensure_ascii=escaped, sort_keys=ordered, separators=separators)
+    canonical = canonical_bytes(value).decode()
+
+    assert is_canonical(json.loads(canonical), canonical)
+    assert is_canonical(json.loads(as_python), as_python) == as_the_library_says(as_python)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":1,"b":[0.5,"é",null]}',
+        '{"a":1e+30}',
+        '{"a":0,"b":-1,"c":10.05}',
+        '{"a":9007199254740991}',
+        '{"a":"x:1.0,y","b":"[1e-07]"}',
+        '{"😀":2,"דּ":1}',
+        "{}",
+        "0.5",
+        "10",
+        '{"a":9007199254740992}',  # a float: no integer is so large
+        '{"a":100000000000000000000}',
+    ],
+)
+def test_the_form_of_rfc_8785_is_canonical(text: str) -> None:
+    assert is_canonical(json.loads(text), text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"b":1,"a":2}',  # the order of the names
+        '{"דּ":1,"😀":2}',  # that of Python's, by code points
+        '{"a": 1}',  # white space
+        '{"a":1.0}',  # as Python writes it
+        '{"a":[1.0]}',
+        "1.0",
+        '{"a":1e30}',
+        '{"a":1e-05}',
+        '{"a":1e+16}',
+        '{"a":-0.0}',
+        '{"a":-0}',
+        '{"a":"\\u00e9"}',  # escaped without need
+        '{"a":1,"a":1}',  # a name twice
+        '{"a":NaN}',
+        '{"a":Infinity}',
+        '{"a":"\\ud800"}',  # half a letter
+        '{"a":9007199254740993}',  # no double holds it
+        '{"a":12345678901234567890}',
+    ],
+)
+def test_the_same_data_written_otherwise_is_not(text: str) -> None:
+    assert not is_canonical(json.loads(text), text)
 
 
 @pytest.mark.parametrize("depth", [300, 600, 10_000])

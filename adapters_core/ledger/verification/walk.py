@@ -5,9 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import rfc8785
-
-from adapters_core.canonical import canonical_bytes
+from adapters_core.canonical import is_canonical
 from adapters_core.ledger.chain import GENESIS, Frontier, leaf_hash
 from adapters_core.ledger.verification.findings import Finding
 
@@ -53,7 +51,7 @@ class Walk:
             self.broken = True
         if not self.broken and row.nodes is not None and row.nodes != b"".join(completed):
             self._note("changed_nodes", row.seq, "its stored tree nodes are not those of the entries below it")
-        if stated is not None and not canonical(stated, row.body):
+        if stated is not None and not is_canonical(stated, row.body):
             self._note("not_canonical", row.seq, "its body is not in the canonical form of RFC 8785")
         if self.size == 0:
             self.origin = digest
@@ -81,11 +79,3 @@ def parsed(body: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return stated if isinstance(stated, dict) else None
-
-
-def canonical(stated: dict[str, Any], body: str) -> bool:
-    """Whether a body is the RFC 8785 form of what it states."""
-    try:
-        return canonical_bytes(stated) == body.encode()
-    except (rfc8785.CanonicalizationError, RecursionError):
-        return False
