@@ -74,7 +74,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int
     with bind("127.0.0.1", 0) as free:
         port = address_of(free).rsplit(":", 1)[1]
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0f" * 32}
-    environ["RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S"] = "60"  # Ray gives it 5 s, too little beside other tests
+    environ["RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S"] = "240"  # Ray gives it 5 s, too little beside other tests
     command = [sys.executable, "-m", "tests.tiny_ray_server", str(root / "store"), port]
     with (
         (root / "errors").open("w") as errors,
