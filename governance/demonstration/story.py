@@ -145,7 +145,7 @@ def _deployed(adapter: str, say: Say) -> None:
     if seen.adapter != adapter and seen.pending is None:
         deploy(person("admin"), slot=SLOT, adapter=adapter, seen=seen.adapter, reason=REASON)
     _wait_for_slot()
-    say(f"{_row(adapter).name}: approved; the slot {SLOT} serves {_row(adapter).state}")
+    say(f"{_row(adapter).name}: approved, and {_row(adapter).state} in the slot {SLOT}")
 
 
 def _waiting(adapter: str, say: Say) -> None:
