@@ -29,7 +29,6 @@ from torch import Tensor
 from adapters_core.canonical import canonical_bytes, commitment, sha256_hex
 from adapters_core.errors import InputError, IntegrityError, NumericalError
 from adapters_core.export.peft_format import from_peft_tensors, peft_config, to_peft_tensors, uniform_rank
-from adapters_core.export.tensor_file import Layout, file_bytes, file_sha256, starts, streamed
 from adapters_core.from_json import build
 from adapters_core.manifest import Manifest
 from adapters_core.modeling.adapter import Adapter
@@ -38,6 +37,7 @@ from adapters_core.modeling.finite import all_finite
 from adapters_core.modeling.kept_states import KeptStates, Stored
 from adapters_core.modeling.lora import Pairs
 from adapters_core.modeling.state import ChunkEntry, State
+from adapters_core.modeling.tensor_file import Layout, file_bytes, file_sha256, starts, streamed
 from adapters_core.storage import atomic_folder
 
 WEIGHTS = "adapter_model.safetensors"

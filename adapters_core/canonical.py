@@ -39,15 +39,12 @@ def is_canonical(stated: object, text: str) -> bool:
         text: the text.
     """
     try:
-        return _is_written_as(stated, text) or _is_written_as(json.loads(text, parse_int=_whole), text)
-    except (UnicodeEncodeError, RecursionError):
-        return False
-
-
-def _is_written_as(stated: object, text: str) -> bool:
-    try:
-        return canonical_bytes(stated) == text.encode()
-    except rfc8785.CanonicalizationError:  # a whole number that is a float, or no JSON at all
+        try:
+            written = canonical_bytes(stated)
+        except rfc8785.CanonicalizationError:  # a whole number that is a float, perhaps
+            written = canonical_bytes(json.loads(text, parse_int=_whole))
+        return written == text.encode()
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError):
         return False
 
 

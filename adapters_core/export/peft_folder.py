@@ -12,8 +12,8 @@ from adapters_core.canonical import sha256_hex
 from adapters_core.errors import InputError, IntegrityError
 from adapters_core.export.peft_format import from_peft_tensors, peft_config, to_peft_tensors, uniform_rank
 from adapters_core.export.peft_settings import PeftSettings, parse_settings
-from adapters_core.export.tensor_file import file_bytes
 from adapters_core.modeling.lora import Pair, Pairs
+from adapters_core.modeling.tensor_file import file_bytes
 from adapters_core.storage import atomic_file
 
 WEIGHTS_FILE = "adapter_model.safetensors"

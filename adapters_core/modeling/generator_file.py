@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from adapters_core.canonical import canonical_bytes
@@ -18,13 +17,10 @@ from adapters_core.config import GeneratorConfig
 from adapters_core.errors import ConfigError, InputError, IntegrityError, MismatchError
 from adapters_core.modeling.base_model import BaseModel
 from adapters_core.modeling.generator import Generator, generator_digest
+from adapters_core.modeling.tensor_file import pieces
 from adapters_core.storage import atomic_file
 
 FORMAT = "ringi-generator-1"
-_LENGTH_BYTES = 8
-"""Of the header's length, at the beginning of a safetensors file."""
-_ALIGNMENT = 8
-"""Of the tensors, which follow the header."""
 
 
 def save_generator(generator: Generator, path: Path, *, dtype: torch.dtype = torch.bfloat16) -> str:
@@ -51,7 +47,7 @@ def save_generator(generator: Generator, path: Path, *, dtype: torch.dtype = tor
         "digest": digest,
     }
     with atomic_file(path) as staging, staging.open("wb") as file:
-        file.writelines(_ordered(save(tensors, metadata=metadata)))
+        file.writelines(pieces(tensors, metadata))
     return digest
 
 
@@ -80,16 +76,6 @@ def load_generator(path: Path, base: BaseModel, *, any_base: bool = False) -> Ge
     generator.to(next(iter(tensors.values())).dtype)
     generator.load_site_tensors(tensors)
     return generator
-
-
-def _ordered(data: bytes) -> tuple[bytes, memoryview]:
-    """A safetensors file with its metadata in order: safetensors writes them in another one in every run."""
-    start = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
-    header = json.loads(data[_LENGTH_BYTES:start])
-    ordered = {"__metadata__": dict(sorted(header.pop("__metadata__").items())), **header}
-    text = json.dumps(ordered, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % _ALIGNMENT)
-    return len(text).to_bytes(_LENGTH_BYTES, "little") + text, memoryview(data)[start:]
 
 
 def _check_digest(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> GeneratorConfig:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 
-from adapters_core.export.tensor_file import file_bytes, file_sha256, pieces
+from adapters_core.modeling.tensor_file import file_bytes, file_sha256, pieces
 
 names = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=12)
 shapes = st.lists(st.integers(0, 5), max_size=3)

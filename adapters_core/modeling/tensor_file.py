@@ -1,7 +1,8 @@
 """Tensors in the safetensors format, piece by piece.
 
-The bytes are those that the safetensors library writes. Its writer needs the whole file in memory twice; the digest of
-an adapter's weights needs none of it at once, and must not change with a library's version.
+The bytes are those that the safetensors library writes, but for the order of several metadata, which is another one in
+each of its runs. Its writer needs the whole file in memory twice; the digest of an adapter's weights needs none of it
+at once, and must not change with a library's version.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -18,7 +20,7 @@ from adapters_core.modeling.digests import tensor_buffer
 
 _DTYPES = {torch.int64: "I64", torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
 """Their names in the header, in the order in which the library puts them."""
-_METADATA = {"format": "pt"}
+_METADATA: Mapping[str, str] = MappingProxyType({"format": "pt"})
 _ALIGNMENT = 8
 _LENGTH_BYTES = 8
 
@@ -30,26 +32,30 @@ class Layout(NamedTuple):
     shape: tuple[int, ...]
 
 
-def pieces(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
+def pieces(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] = _METADATA) -> Iterator[bytes | memoryview]:
     """The file's bytes in order: length of the header (little endian, 8 bytes), header, then each tensor.
 
     Args:
         tensors: by name; int64, float32, float16 or bfloat16.
+        metadata: texts by name; written in the order of the names.
     """
     layouts = {name: Layout(tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
-    return streamed(layouts, tensors.__getitem__)
+    return streamed(layouts, tensors.__getitem__, metadata)
 
 
-def streamed(layouts: Mapping[str, Layout], tensor_of: Callable[[str], Tensor]) -> Iterator[bytes | memoryview]:
+def streamed(
+    layouts: Mapping[str, Layout], tensor_of: Callable[[str], Tensor], metadata: Mapping[str, str] = _METADATA
+) -> Iterator[bytes | memoryview]:
     """As :func:`pieces`, for tensors that are read one by one as their turn comes.
 
     Args:
         layouts: what each tensor is, by name.
         tensor_of: reads one of them.
+        metadata: as in :func:`pieces`.
     """
     order = list(_DTYPES)
     names = sorted(layouts, key=lambda name: (order.index(layouts[name].dtype), name))
-    header: dict[str, object] = {"__metadata__": _METADATA}
+    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
     start = 0
     for name in names:
         dtype, shape = layouts[name]
