@@ -12,8 +12,8 @@ from adapters_core.ledger.chain import GENESIS, Frontier, leaf_hash
 from adapters_core.ledger.checkpoints import stored_frontier
 from adapters_core.ledger.events import DENIED, EVENTS, KINDS
 from adapters_core.ledger.index import index_entry
-from adapters_core.ledger.inserting import insert_rows
 from adapters_core.ledger.records import Actor, Entry, Subject, entry_from, time_text
+from adapters_core.ledger.statements import insert_rows, query
 from adapters_core.ledger.tables import entries
 from adapters_core.ledger.transactions import Writer
 
@@ -112,13 +112,14 @@ def _head(writer: Writer) -> tuple[str, str]:
     if writer.appended:
         last = writer.appended[-1]
         return last.leaf_hash, time_text(last.time)
-    row = writer.connection.execute(_NEWEST).first()
-    if row is None:
+    newest = query(writer.connection, _NEWEST)
+    if not newest:
         writer.frontiers.append(Frontier())
         return GENESIS, ""
-    if writer.known and row.leaf_hash == writer.known.leaf_hash:
+    [(seq, leaf)] = newest
+    if writer.known and leaf == writer.known.leaf_hash:
         writer.frontiers.append(writer.known.frontier)
-        return row.leaf_hash, writer.known.time
-    writer.frontiers.append(stored_frontier(writer, row.seq + 1))
-    body = writer.connection.execute(_BODY, {"place": row.seq}).scalar_one()
-    return row.leaf_hash, time_text(entry_from(body, row.leaf_hash).time)
+        return leaf, writer.known.time
+    writer.frontiers.append(stored_frontier(writer, seq + 1))
+    [(body,)] = query(writer.connection, _BODY, place=seq)
+    return leaf, time_text(entry_from(body, leaf).time)

@@ -1,32 +1,16 @@
 """The search indexes in the database: read and written for each entry."""
 
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Delete,
-    Select,
-    Table,
-    Update,
-    and_,
-    bindparam,
-    delete,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Table
 
 from adapters_core.ledger.index_tables import index_entries, index_refs
-from adapters_core.ledger.inserting import insert_rows
-from adapters_core.ledger.projection.changes import Changes, Key, Row
+from adapters_core.ledger.projection.changes import Changes, Row
 from adapters_core.ledger.projection.project import project
 from adapters_core.ledger.records import Entry, Subject, time_text
+from adapters_core.ledger.statements import Key, delete_row, insert_rows, row_at, update_row
 from adapters_core.ledger.transactions import Writer
-
-_KEY = "key_"
-"""Before the names of key values, which an update may not confuse with the columns that it sets."""
 
 
 def index_entry(writer: Writer, entry: Entry) -> None:
@@ -37,7 +21,7 @@ def index_entry(writer: Writer, entry: Entry) -> None:
         EntryError: its data are not what the indexes need; nothing was written.
     """
     connection = writer.connection
-    changes = Changes(load=lambda table, key: _load(connection, table, key))
+    changes = Changes(load=lambda table, key: row_at(connection, table, key))
     found_by = project(changes, entry)
     for table, key, before, after in changes.made():
         _store(connection, table, key, before, after)
@@ -63,45 +47,10 @@ def ref_rows(entry: Entry, found_by: Iterable[Subject]) -> list[dict[str, Any]]:
     return [{"kind": ref.kind, "ref": ref.id, "seq": entry.seq} for ref in found_by]
 
 
-def _load(connection: Connection, table: Table, key: Key) -> Row | None:
-    row = connection.execute(_select(table), _named(table, key)).mappings().first()
-    return dict(row) if row is not None else None
-
-
 def _store(connection: Connection, table: Table, key: Key, before: Row | None, after: Row | None) -> None:
     if after is None:
-        connection.execute(_delete(table), _named(table, key))
+        delete_row(connection, table, key)
     elif before is None:
         insert_rows(connection, table, [after])
     else:
-        connection.execute(_update(table), {**_changed(before, after), **_named(table, key)})
-
-
-def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in after.items() if before.get(name) != value}
-
-
-# Statements are built once: building them costs more than running them.
-@cache
-def _select(table: Table) -> Select[Any]:
-    return select(table).where(_is(table))
-
-
-@cache
-def _delete(table: Table) -> Delete:
-    return delete(table).where(_is(table))
-
-
-@cache
-def _update(table: Table) -> Update:
-    return update(table).where(_is(table))
-
-
-def _is(table: Table) -> ColumnElement[bool]:
-    return and_(*(column == bindparam(f"{_KEY}{column.name}") for column in table.primary_key.columns))
-
-
-def _named(table: Table, key: Key) -> dict[str, Any]:
-    """The values that :func:`_is` asks for."""
-    names = (f"{_KEY}{column.name}" for column in table.primary_key.columns)
-    return dict(zip(names, key, strict=True))
+        update_row(connection, table, key, {name: new for name, new in after.items() if before.get(name) != new})

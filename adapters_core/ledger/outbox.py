@@ -14,9 +14,9 @@ from sqlalchemy.orm import aliased
 
 from adapters_core.canonical import canonical_bytes
 from adapters_core.errors import LeaseLostError
-from adapters_core.ledger.inserting import insert_unless_there
 from adapters_core.ledger.outbox_queries import Message, message_record
 from adapters_core.ledger.records import time_text
+from adapters_core.ledger.statements import insert_unless_there
 from adapters_core.ledger.transactions import Writer
 from adapters_core.ledger.work_tables import outbox, outbox_attempts
 
@@ -55,7 +55,7 @@ def send(
         "due": now,
         "created": now,
     }
-    message = insert_unless_there(writer, _TABLE.message, row)
+    message = insert_unless_there(writer.connection, _TABLE.message, row)
     if message is None:
         known = select(_TABLE.message).where(_TABLE.topic == topic, _TABLE.key == key)
         message = writer.connection.execute(known).scalar_one()

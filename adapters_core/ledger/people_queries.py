@@ -10,6 +10,7 @@ from adapters_core.ledger import queries
 from adapters_core.ledger.approval_tables import index_policies, index_roles
 from adapters_core.ledger.index_tables import index_subjects
 from adapters_core.ledger.records import Entry, Subject, parse_time
+from adapters_core.ledger.statements import query
 from adapters_core.ledger.transactions import Reader
 
 PAGE = 50
@@ -40,8 +41,8 @@ class SubjectRow:
 
 def roles_of(reader: Reader, person: str) -> tuple[RoleRow, ...]:
     """The roles that a person holds now."""
-    held = reader.connection.execute(_ROLES_OF, {"holder": person})
-    return tuple(RoleRow(person=row.person, role=row.role, since=parse_time(row.time), seq=row.seq) for row in held)
+    held = query(reader.connection, _ROLES_OF, holder=person)
+    return tuple(RoleRow(person=holder, role=role, since=parse_time(time), seq=seq) for holder, role, seq, time in held)
 
 
 def people_with(reader: Reader, role: str) -> tuple[RoleRow, ...]:

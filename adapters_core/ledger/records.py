@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from adapters_core.errors import EntryError, IntegrityError
@@ -12,6 +13,7 @@ TIME_EXAMPLE = "2026-11-23T23:42:12.123456Z"
 ActorKind = Literal["person", "service", "system"]
 
 
+@lru_cache(maxsize=64)  # one moment is written into many rows
 def time_text(moment: datetime) -> str:
     """A moment as the ledger writes it: UTC with microseconds, always 27 characters, so that text sorts as time does.
 

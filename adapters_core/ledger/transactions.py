@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL
 from adapters_core.errors import LedgerError
 from adapters_core.ledger.chain import Frontier
 from adapters_core.ledger.records import Entry
+from adapters_core.ledger.statements import execute
 
 WRITES = "ledger_writes"
 LOCK = 0x72696E6769  # "ringi": the advisory lock of every writer
@@ -129,9 +130,9 @@ def _sqlite_connect(connection: Any, _: object) -> None:  # noqa: ANN401  # the 
 def _sqlite_begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITES, False)
     if connection.info.get(WRITES) is not writes:  # kept by the driver's connection, as its setting is
-        connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
+        execute(connection, f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
         connection.info[WRITES] = writes
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    execute(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _postgres_connect(connection: Any, _: object) -> None:  # noqa: ANN401  # the driver's own

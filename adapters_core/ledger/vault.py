@@ -16,10 +16,10 @@ from sqlalchemy import delete, select
 
 from adapters_core.canonical import commitment
 from adapters_core.errors import ErasedError, InputError, IntegrityError
-from adapters_core.ledger.inserting import insert_rows, insert_unless_there
 from adapters_core.ledger.records import time_text
 from adapters_core.ledger.session import Ledger
 from adapters_core.ledger.signing import read_secret, write_secret
+from adapters_core.ledger.statements import insert_rows, insert_unless_there
 from adapters_core.ledger.transactions import Reader, Writer
 from adapters_core.ledger.work_tables import vault_keys, vault_texts
 
@@ -76,7 +76,7 @@ def seal_context(writer: Writer, master: MasterKey, context: str, text: bytes, c
     """
     keys = os.urandom(2 * KEY_BYTES)
     row = {"context": context, "wrapped": _seal(master.cipher, keys, context), "created": time_text(writer.now)}
-    if insert_unless_there(writer, vault_keys.c.context, row) is None:
+    if insert_unless_there(writer.connection, vault_keys.c.context, row) is None:
         raise InputError(f"the vault must not know the context {context} yet, it does: give it another id")
     _insert_text(writer, keys, context, CONTEXT, text)
     return Commitments(

@@ -31,7 +31,8 @@ class Finding:
 def scan(text: str) -> tuple[Finding, ...]:
     """What is found, in the order of the text."""
     # Full-width digits and signs count as their narrow forms; positions stay, one character for one.
-    narrow = text.translate({ord(character): _narrow(character) for character in set(text)})
+    table = {} if text.isascii() else {ord(character): _narrow(character) for character in set(text)}
+    narrow = text.translate(table) if table else text
     return tuple(sorted([*_emails(narrow), *_numbers(narrow)], key=lambda finding: finding.start))
 
 

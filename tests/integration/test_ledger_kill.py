@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from adapters_core.ledger import queries
 from adapters_core.ledger.migrating import is_migrated, migrate
@@ -23,6 +22,7 @@ from adapters_core.ledger.verification.verify import verify
 from tests import ledger_cast as cast
 from tests import ledger_postgres
 from tests.ledger_story import evaluate, prepare, put
+from tests.ledger_trace import traced
 
 ROOT = Path(__file__).parents[2]
 BEFORE, ADDED = 4, 3
@@ -58,10 +58,9 @@ def killed_at(path: Path, key: SigningKey, step: int) -> bool:
             if left < 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        event.listen(ledger.engine, "before_cursor_execute", count)
-        event.listen(ledger.engine, "commit", count)
         try:
-            act(ledger, path.parent)
+            with traced(ledger.engine, count):
+                act(ledger, path.parent)
         finally:
             os._exit(0)
     _, status = os.waitpid(child, 0)
@@ -108,9 +107,9 @@ def test_a_killed_migration_leaves_all_or_nothing_at_each_of_its_steps(tmp_path:
                 if left < 0:
                     os.kill(os.getpid(), signal.SIGKILL)
 
-            event.listen(ledger.engine, "before_cursor_execute", count)
             try:
-                migrate(ledger)
+                with traced(ledger.engine, count):
+                    migrate(ledger)
             finally:
                 os._exit(0)
         assert os.WIFSIGNALED(os.waitpid(child, 0)[1])

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Table
 
-Key = tuple[Any, ...]
+from adapters_core.ledger.statements import Key
+
 Row = Mapping[str, Any]
 Load = Callable[[Table, Key], Row | None]
 """Reads a row by its primary key, None if there is none."""

@@ -10,9 +10,10 @@ from adapters_core.ledger import queries
 from adapters_core.ledger.approval_tables import INDEXES
 from adapters_core.ledger.index import entry_row, ref_rows
 from adapters_core.ledger.index_tables import index_entries, index_refs
-from adapters_core.ledger.projection.changes import Changes, Key, Row
+from adapters_core.ledger.projection.changes import Changes, Row
 from adapters_core.ledger.projection.project import project
 from adapters_core.ledger.records import Entry
+from adapters_core.ledger.statements import Key
 from adapters_core.ledger.transactions import Reader, Writer
 from adapters_core.ledger.verification.findings import Finding
 

@@ -5,8 +5,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from sqlalchemy import event
-
 from adapters_core.ledger import outbox, vault
 from adapters_core.ledger.checkpoints import latest_checkpoint
 from adapters_core.ledger.session import Ledger, open_ledger
@@ -14,24 +12,16 @@ from adapters_core.ledger.signing import SigningKey
 from adapters_core.ledger.verification.verify import verify
 from tests import ledger_cast as cast
 from tests.ledger_story import evaluate, put, step
+from tests.ledger_trace import traced
 
 
 @contextmanager
 def counted(ledger: Ledger) -> Iterator[list[str]]:
-    """The first word of every statement, and each COMMIT, while the block runs."""
+    """The first word of every statement while the block runs."""
     asked: list[str] = []
 
-    def statement(_connection: object, _cursor: object, text: str, *_: object) -> None:
-        asked.append(text.split(maxsplit=1)[0])
-
-    def commit(_connection: object) -> None:
-        asked.append("COMMIT")
-
-    event.listen(ledger.engine, "before_cursor_execute", statement)
-    event.listen(ledger.engine, "commit", commit)
-    yield asked
-    event.remove(ledger.engine, "before_cursor_execute", statement)
-    event.remove(ledger.engine, "commit", commit)
+    with traced(ledger.engine, lambda _connection, text: asked.append(text.split(maxsplit=1)[0])):
+        yield asked
 
 
 def grown(ledger: Ledger) -> None:

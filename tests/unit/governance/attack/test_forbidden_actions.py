@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.test import Client
 from django.utils import translation
-from sqlalchemy import event
 
 from adapters_core.ledger import queries
 from adapters_core.ledger.records import Entry
@@ -20,6 +20,7 @@ from governance.policy.rules import who
 from tests.cast import AKIRA, HANAKO, MISAKI, NAOKO, SHIN, YUKI, Member, sign_up
 from tests.factories.installations import START, Place, copy_template, installed
 from tests.factories.scenes import Scene, attempts, make_scene
+from tests.ledger_trace import traced
 
 pytestmark = pytest.mark.django_db
 PEOPLE = (HANAKO, YUKI, AKIRA, MISAKI, NAOKO, SHIN)
@@ -162,27 +163,19 @@ QUIET = {
 def transactions(place: Place) -> Iterator[list[int]]:
     """How many statements wrote in each transaction of the ledger that was committed meanwhile."""
     found: list[int] = []
-    open_now: dict[Any, int] = {}
+    open_now: dict[Connection, int] = {}
 
-    def write(connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        changes = statement.lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE", "REPLACE"))
-        open_now[connection.connection] = open_now.get(connection.connection, 0) + changes
-
-    def commit(connection: Any) -> None:
-        if count := open_now.pop(connection.connection, 0):
+    def heard(connection: Connection, statement: str) -> None:
+        word = statement.split(maxsplit=1)[0].upper()
+        if word in {"INSERT", "UPDATE", "DELETE", "REPLACE"}:
+            open_now[connection] = open_now.get(connection, 0) + 1
+        elif word == "COMMIT" and (count := open_now.pop(connection, 0)):
             found.append(count)
+        elif word == "ROLLBACK":
+            open_now.pop(connection, None)
 
-    def rollback(connection: Any) -> None:
-        open_now.pop(connection.connection, None)
-
-    heard = (("before_cursor_execute", write), ("commit", commit), ("rollback", rollback))
-    for name, hear in heard:
-        event.listen(place.ledger.engine, name, hear)
-    try:
+    with traced(place.ledger.engine, heard):
         yield found
-    finally:
-        for name, hear in heard:
-            event.remove(place.ledger.engine, name, hear)
 
 
 @pytest.mark.parametrize("action", ACTIONS)

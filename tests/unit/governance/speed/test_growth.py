@@ -4,10 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from adapters_core.ledger.signing import load_public
 from adapters_core.ledger.verification.verify import verify
@@ -16,6 +14,7 @@ from benchmarks.pages import PEOPLE, pages
 from benchmarks.population import ENTRIES_EACH, SLOTS
 from governance.installation import installation
 from tests.factories.installations import START, Place, copy_template, installed
+from tests.ledger_trace import traced
 from tests.unit.governance.conftest import SignIn
 
 SIZES = (240, 480)
@@ -68,12 +67,5 @@ def test_a_page_asks_as_many_queries_of_twice_as_many_adapters(
 def counted(place: Place) -> Iterator[list[str]]:
     """The statements that are executed meanwhile."""
     asked: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        asked.append(statement)
-
-    event.listen(place.ledger.engine, "before_cursor_execute", note)
-    try:
+    with traced(place.ledger.engine, lambda _connection, text: asked.append(text)):
         yield asked
-    finally:
-        event.remove(place.ledger.engine, "before_cursor_execute", note)
