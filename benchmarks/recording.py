@@ -1,7 +1,8 @@
 """What does it cost to record an adapter, against logging the same to MLflow alone?
 
-One adapter that the shipped generator made of a real base, its context, and its evaluation. All of them in the same
-run, interleaved, all on SQLite on the same disk, each repetition with another name:
+One adapter that the shipped generator made of a real base, its context, and its evaluation. All ways in the same run,
+all on SQLite on the same disk, each time with another name. They take turns, each with some recordings in a row: none
+follows upon another's work more often than the rest do.
 
 * ledger: one transaction each for context (sealed in the vault), adapter and evaluation, as in the product, each with
   its messages in the outbox, hash chain, tree and search indexes, and committed to the disk;
@@ -11,9 +12,8 @@ run, interleaved, all on SQLite on the same disk, each repetition with another n
 * the latter over HTTP, to an MLflow server of one worker on this machine.
 
 The adapter alone, and with its context and evaluation; each without and with the adapter's three files (in the store by
-digest and synced to the disk; as artifacts of the run). These take turns as well: a server that has just begun is busy
-with itself for a while. The files are other bytes each time, as those of
-each adapter are: what the store holds already, it does not write again.
+digest and synced to the disk; as artifacts of the run). The files are other bytes each time, as those of each adapter
+are: what the store holds already, it does not write again.
 """
 
 import shutil
@@ -24,11 +24,11 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import product
+from itertools import chain, product
 from os import SEEK_END
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import benchmarks.ready  # noqa: F401  before anything of Django's
 from adapters_core.artifact import write_session
@@ -53,10 +53,25 @@ from tests.factories.installations import Place, installed, make_template
 
 TOKENS = 1_024
 WEIGHTS = "adapter_model.safetensors"
-WAYS = ((False, False), (False, True), (True, False), (True, True))
-"""With context and evaluation or without, with files or without."""
-Files = Mapping[str, bytes]
-"""Name -> content."""
+IN_A_ROW = 5
+"""Recordings of one way before it is another's turn."""
+
+
+class Way(NamedTuple):
+    """What is recorded in one go."""
+
+    whole: bool
+    """With context and evaluation."""
+    with_files: bool
+
+    @property
+    def what(self) -> str:
+        """In words."""
+        what = "context, adapter and evaluation" if self.whole else "adapter"
+        return f"{what}, with files" if self.with_files else what
+
+
+WAYS = tuple(Way(*each) for each in product((False, True), repeat=2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +83,10 @@ class Record:
     text: str
     generated: Mapping[str, Any]
     evaluated: Mapping[str, Any]
+    files: Mapping[str, bytes]
+    """Name -> content; none where they are not recorded."""
+    folder: Path | None
+    """Where they lie."""
 
 
 def main() -> None:
@@ -80,10 +99,11 @@ def main() -> None:
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory()))
         session = core.generate([Document(name="bench", text=document.text)], key=KEY)
         made = write_session(session, scratch / "adapter")
-        folder = scratch / "files"
-        folder.mkdir()
-        for name in FILES:
-            shutil.copyfile(made / name, folder / name)
+        folders = [scratch / f"files-{turn}" for turn in range(IN_A_ROW)]
+        for folder in folders:
+            folder.mkdir()
+            for name in FILES:
+                shutil.copyfile(made / name, folder / name)
         place = opened.enter_context(installed(make_template(scratch / "var")))
         database = f"sqlite:///{scratch}"
         peers = {
@@ -91,33 +111,50 @@ def main() -> None:
             "in process": MlflowAlone(f"{database}/mlflow.sqlite3", artifacts=scratch / "runs"),
             "server": MlflowAlone(opened.enter_context(served(scratch))),
         }
-        times: dict[tuple[bool, bool], dict[str, list[float]]] = {way: defaultdict(list) for way in WAYS}
-        for number, (whole, with_files) in product(range(args.repeats + 1), WAYS):
-            mark = f"{whole}-{with_files}-{number}"
-            set_apart(folder / WEIGHTS, mark)
-            files = {name: (folder / name).read_bytes() for name in FILES}
-            given = record(mark, document.text, files)
-            taken = times[whole, with_files]
-            taken["ledger"].append(to_ledger(place, given, files if with_files else {}, whole=whole))
-            for name, peer in peers.items():
-                taken[name].append(to_mlflow(peer, given, folder if with_files else None, whole=whole))
-        rows = [row(*way, {name: median(each[1:]) for name, each in taken.items()}) for way, taken in times.items()]
-    report("recording", rows, args, core)
+        times: dict[Way, dict[str, list[list[float]]]] = {way: defaultdict(list) for way in WAYS}
+        for number, way, name in product(range(args.repeats + 1), WAYS, ("ledger", *peers)):
+            given = [
+                prepared(
+                    folder, f"{way.whole}-{way.with_files}-{number}-{turn}", document.text, with_files=way.with_files
+                )
+                for turn, folder in enumerate(folders)
+            ]
+            if name == "ledger":
+                taken = [to_ledger(place, each, whole=way.whole) for each in given]
+            else:
+                taken = [to_mlflow(peers[name], each, whole=way.whole) for each in given]
+            if number:  # the first turn is for warming up
+                times[way][name].append(taken)
+    report("recording", [row(way, taken) for way, taken in times.items()], args, core)
 
 
-def set_apart(weights: Path, mark: str) -> None:
-    """Make the last weights others, as those of another adapter."""
-    with weights.open("r+b") as file:
+def prepared(folder: Path, mark: str, text: str, *, with_files: bool) -> Record:
+    """All of an adapter, before anything is timed."""
+    with (folder / WEIGHTS).open("r+b") as file:  # other weights, as those of another adapter
         file.seek(-sha256().digest_size, SEEK_END)
         file.write(sha256(mark.encode()).digest())
+    files = {name: (folder / name).read_bytes() for name in FILES}
+    digests = {name: sha256_hex(data) for name, data in files.items()}
+    artifact = {"digest": tree_sha256(digests), "files": digests, "bytes": sum(map(len, files.values()))}
+    manifest = Manifest.from_bytes(files["manifest.json"])
+    return Record(
+        mark=mark,
+        text=text,
+        generated=entry_data(manifest, name=mark, job_key=mark, contexts=[], artifact=artifact),
+        evaluated=evaluation(mark),
+        files=files if with_files else {},
+        folder=folder if with_files else None,
+    )
 
 
-def row(whole: bool, with_files: bool, seconds: Mapping[str, float]) -> dict[str, Any]:  # noqa: FBT001  # two yes or no
-    """A row of the table from the medians of each way."""
-    what = "context, adapter and evaluation" if whole else "adapter"
-    own, alone, direct, http = (seconds[name] for name in ("ledger", "run alone", "in process", "server"))
+def row(way: Way, taken: Mapping[str, list[list[float]]]) -> dict[str, Any]:
+    """A row of the table: medians of each way, and of the first recordings after others' work."""
+    own, alone, direct, http = (
+        median(chain.from_iterable(taken[name])) for name in ("ledger", "run alone", "in process", "server")
+    )
+    first, direct_first = (median(each[0] for each in taken[name]) for name in ("ledger", "in process"))
     return {
-        "what": f"{what}, with files" if with_files else what,
+        "what": way.what,
         "ledger ms": own * 1e3,
         "MLflow run alone ms": alone * 1e3,
         "MLflow in process ms": direct * 1e3,
@@ -125,10 +162,12 @@ def row(whole: bool, with_files: bool, seconds: Mapping[str, float]) -> dict[str
         "run alone / ledger": alone / own,
         "in process / ledger": direct / own,
         "server / ledger": http / own,
+        "first of each row: ledger ms": first * 1e3,
+        "first of each row: in process / ledger": direct_first / first,
     }
 
 
-def to_ledger(place: Place, record: Record, files: Files, *, whole: bool) -> float:
+def to_ledger(place: Place, record: Record, *, whole: bool) -> float:
     """Seconds for the adapter in ledger and outbox; ``whole``: its context in the vault and its evaluation too.
 
     A context must be there before its adapter: where it is not asked for, it is submitted before the clock starts.
@@ -137,7 +176,7 @@ def to_ledger(place: Place, record: Record, files: Files, *, whole: bool) -> flo
     context = submit_context(place.actor(HANAKO), title=record.mark, text=record.text, personal_data_reason="Made up")
     if not whole:
         started = time.perf_counter()
-    artifacts.keep_all({sha256_hex(data): data for data in files.values()})
+    artifacts.keep_all({sha256_hex(data): data for data in record.files.values()})
     about = Subject(kind="adapter", id=sha256_hex(record.mark.encode()))
     engineer = actor(HANAKO)
     parts = [{"id": context, "commitment": "c" * 64, "chunk_commitments": []}]
@@ -154,24 +193,15 @@ def to_ledger(place: Place, record: Record, files: Files, *, whole: bool) -> flo
     return time.perf_counter() - started
 
 
-def to_mlflow(peer: MlflowAlone, record: Record, folder: Path | None, *, whole: bool) -> float:
+def to_mlflow(peer: MlflowAlone, record: Record, *, whole: bool) -> float:
     """Seconds for the same in MLflow alone."""
     started = time.perf_counter()
     if whole:
         peer.log_context(record.mark, record.text)
-    run = peer.log_adapter(record.mark, record.generated, folder)
+    run = peer.log_adapter(record.mark, record.generated, record.folder)
     if whole:
         peer.log_evaluation(run, record.evaluated)
     return time.perf_counter() - started
-
-
-def record(mark: str, text: str, files: Files) -> Record:
-    """All of it, before anything is timed."""
-    digests = {name: sha256_hex(data) for name, data in files.items()}
-    artifact = {"digest": tree_sha256(digests), "files": digests, "bytes": sum(map(len, files.values()))}
-    manifest = Manifest.from_bytes(files["manifest.json"])
-    generated = entry_data(manifest, name=mark, job_key=mark, contexts=[], artifact=artifact)
-    return Record(mark=mark, text=text, generated=generated, evaluated=evaluation(mark))
 
 
 def evaluation(mark: str) -> dict[str, Any]:
