@@ -77,7 +77,7 @@ def tree_sha256(digests: Mapping[str, str]) -> str:
 
 def commitment(key: bytes, data: bytes) -> str:
     """Keyed commitment HMAC-SHA-256(key, data): binds to the data, tells nothing without the key."""
-    return hmac.new(key, data, hashlib.sha256).hexdigest()
+    return hmac.digest(key, data, "sha256").hex()
 
 
 def _written(value: Any) -> str:  # noqa: ANN401, PLR0911  # any JSON; one way out for each type

@@ -98,6 +98,14 @@ index_policies = Table(
     PrimaryKeyConstraint("policy", "version"),
 )
 
+STATE_TABLES = {
+    "adapter": index_adapters,
+    "context": index_contexts,
+    "deployment": index_deployments,
+    "request": index_requests,
+}
+"""Kinds whose subjects have a row with their state in a table of their own; the others' lie in ``index_subjects``."""
+
 INDEXES = (
     index_entries,
     index_refs,

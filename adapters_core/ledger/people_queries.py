@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, select
 
-from adapters_core.errors import UnknownSubjectError
+from adapters_core.errors import InputError, UnknownSubjectError
 from adapters_core.ledger import queries
-from adapters_core.ledger.approval_tables import index_policies, index_roles
+from adapters_core.ledger.approval_tables import STATE_TABLES, index_policies, index_roles
 from adapters_core.ledger.index_tables import index_subjects
 from adapters_core.ledger.records import Entry, Subject, parse_time
 from adapters_core.ledger.statements import query
@@ -84,7 +84,13 @@ def subjects(
     before: int | None = None,
     limit: int = PAGE,
 ) -> tuple[SubjectRow, ...]:
-    """Subjects of a kind, the most recently changed first; ``before``: the last ``last_seq`` of the page before."""
+    """Subjects of a kind, the most recently changed first; ``before``: the last ``last_seq`` of the page before.
+
+    Raises:
+        InputError: subjects of this kind have lists of their own, such as ``adapter_queries.find_adapters``.
+    """
+    if kind in STATE_TABLES:
+        raise InputError(f"a kind without a list of its own is wanted, got {kind!r}")
     table = index_subjects.c
     asked = select(index_subjects).where(table.kind == kind)
     if states:
@@ -100,8 +106,12 @@ def subjects(
 
 def state_of(reader: Reader, subject: Subject) -> str | None:
     """The state of any subject; None where the ledger does not know it."""
-    table = index_subjects.c
-    asked = select(table.state).where(table.kind == subject.kind, table.subject == subject.id)
+    if (own := STATE_TABLES.get(subject.kind)) is not None:
+        (key,) = own.primary_key.columns
+        asked = select(own.c.state).where(key == subject.id)
+    else:
+        table = index_subjects.c
+        asked = select(table.state).where(table.kind == subject.kind, table.subject == subject.id)
     state: str | None = reader.connection.execute(asked).scalar()
     return state
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from adapters_core.ledger.approval_tables import index_deployments, index_requests
+from adapters_core.ledger.approval_tables import STATE_TABLES, index_deployments, index_requests
 from adapters_core.ledger.flow import lifecycles
-from adapters_core.ledger.index_tables import index_adapters, index_contexts, index_subjects
+from adapters_core.ledger.index_tables import index_subjects
 from adapters_core.ledger.projection import adapters, contexts, deployments, people, requests
 from adapters_core.ledger.projection.changes import Changes
 from adapters_core.ledger.records import Entry, Subject
@@ -19,9 +19,6 @@ _OF_KIND: Mapping[str, Callable[[Changes, Entry], str]] = {
     "slot": deployments.project_slot,
 }
 
-_ROW_OF_KIND = {"adapter": index_adapters, "context": index_contexts}
-"""Where a subject has exactly one row more, from its first entry on."""
-
 
 def project(changes: Changes, entry: Entry) -> tuple[Subject, ...]:
     """Apply an entry; answers the subjects by which it is found: those that it names, and those that follow.
@@ -35,9 +32,10 @@ def project(changes: Changes, entry: Entry) -> tuple[Subject, ...]:
     if not lifecycles.is_transition(entry.event):
         return _named(entry, ())
     kind, subject = entry.subject.kind, entry.subject.id
+    if kind in STATE_TABLES:
+        _OF_KIND[kind](changes, entry)
+        return _named(entry, _related(changes, entry))
     before = changes.get(index_subjects, kind, subject)
-    if before is None and kind in _ROW_OF_KIND:
-        changes.absent(_ROW_OF_KIND[kind], subject)
     if special := _OF_KIND.get(kind):
         state = special(changes, entry)
     else:
@@ -45,7 +43,7 @@ def project(changes: Changes, entry: Entry) -> tuple[Subject, ...]:
     first = before["first_seq"] if before else entry.seq
     row = {"kind": kind, "subject": subject, "state": state, "first_seq": first, "last_seq": entry.seq}
     changes.put(index_subjects, row)
-    return _named(entry, _related(changes, entry))
+    return _named(entry, ())
 
 
 def _named(entry: Entry, related: Iterable[tuple[str, str | None]]) -> tuple[Subject, ...]:

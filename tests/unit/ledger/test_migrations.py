@@ -8,9 +8,13 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from adapters_core.errors import LedgerError
+from adapters_core.ledger import people_queries, queries
 from adapters_core.ledger.migrating import check_schema, is_migrated, migrate, migrate_down, migrations_folder, revision
+from adapters_core.ledger.records import Subject
 from adapters_core.ledger.session import open_ledger
-from tests.ledger_story import prepare
+from adapters_core.ledger.signing import SigningKey
+from adapters_core.ledger.verification.verify import verify
+from tests.ledger_story import approve, deploy, prepare
 
 SCRIPTS = ScriptDirectory(str(migrations_folder()))
 
@@ -61,6 +65,30 @@ def test_each_step_down_and_up_again_leaves_the_same_schema(tmp_path: Path) -> N
         migrate_down(ledger, str(script.down_revision or "base"))
         migrate(ledger)
         assert schema(path) == first
+    ledger.close()
+
+
+def test_the_states_that_were_kept_twice_are_there_again_after_a_step_down(path: Path, key: SigningKey) -> None:
+    ledger = open_ledger(path, signer=key)
+    migrate(ledger)
+    prepare(ledger)
+    approve(ledger, "a", request="r-1")
+    deploy(ledger, "a", as_id="d-1")
+    asked = "SELECT kind, subject, state, first_seq, last_seq FROM index_subjects ORDER BY kind, subject"
+
+    migrate_down(ledger, "0009")
+    with closing(sqlite3.connect(path)) as db:
+        found = {tuple(row[:3]): row[3:] for row in db.execute(asked)}
+    migrate(ledger)
+
+    with ledger.read() as db:
+        for (kind, name, state), places in found.items():
+            about = Subject(kind=kind, id=name)
+            history = queries.history(db, about)
+            assert people_queries.state_of(db, about) == state
+            assert places == (history[0].seq, history[-1].seq)
+        assert verify(db, [key.public]).ok
+    assert {kind for kind, _, _ in found} >= {"adapter", "context", "deployment", "request", "slot"}
     ledger.close()
 
 

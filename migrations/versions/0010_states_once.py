@@ -1,0 +1,31 @@
+"""The state of adapters, contexts, deployments and requests is kept once: in the table of their kind."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+KEYS = {"adapter": "digest", "context": "context", "deployment": "deployment", "request": "request"}
+
+
+def upgrade() -> None:
+    """Remove the second rows."""
+    kinds = ", ".join(f"'{kind}'" for kind in KEYS)
+    op.execute(sa.text(f"DELETE FROM index_subjects WHERE kind IN ({kinds})"))
+
+
+def downgrade() -> None:
+    """Write them again."""
+    for kind, key in KEYS.items():
+        op.execute(
+            sa.text(
+                "INSERT INTO index_subjects (kind, subject, state, first_seq, last_seq)"
+                f" SELECT '{kind}', own.{key}, own.state, min(entry.seq), max(entry.seq)"
+                f" FROM index_{kind}s AS own JOIN index_entries AS entry"
+                f" ON entry.kind = '{kind}' AND entry.subject = own.{key} AND entry.event <> 'denied'"
+                f" GROUP BY own.{key}, own.state"
+            )
+        )
