@@ -28,8 +28,8 @@ _WAITING = ("pending", "leased")
 
 def send(
     writer: Writer, *, topic: str, key: str, payload: Mapping[str, Any], lane: str | None = None, seq: int | None = None
-) -> int:
-    """Put a message into the outbox; the message that there is, when topic and key were used before.
+) -> bool:
+    """Put a message into the outbox, unless there is one of this topic and key.
 
     Args:
         writer: the open write transaction.
@@ -40,7 +40,7 @@ def send(
         seq: the entry that causes it.
 
     Returns:
-        The message's number.
+        Whether it is new.
     """
     now = time_text(writer.now)
     row = {
@@ -55,11 +55,7 @@ def send(
         "due": now,
         "created": now,
     }
-    message = insert_unless_there(writer.connection, _TABLE.message, row)
-    if message is None:
-        known = select(_TABLE.message).where(_TABLE.topic == topic, _TABLE.key == key)
-        message = writer.connection.execute(known).scalar_one()
-    return int(message)
+    return insert_unless_there(writer.connection, outbox, row)
 
 
 def lease_messages(

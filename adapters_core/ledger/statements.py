@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Dialect, Select, Table, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Dialect, Select, Table, and_, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.exc import DBAPIError
@@ -73,11 +73,10 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Values]) ->
         _execute(connection, written.text, [written.ordered(row) for row in rows], many=True)
 
 
-def insert_unless_there(connection: Connection, column: Column[Any], row: Values) -> Any:  # noqa: ANN401  # the column's
-    """Insert a row; answers its value in ``column``, None where a row with one of its keys is there and is kept."""
-    written = _insertion_unless_there(column, tuple(row), connection.dialect.name)
-    made = _run(connection, written, row).fetchone()
-    return None if made is None else made[0]
+def insert_unless_there(connection: Connection, table: Table, row: Values) -> bool:
+    """Insert a row; answers whether it is new: a row with one of its keys that is there is kept."""
+    made: int = _run(connection, _insertion_unless_there(table, tuple(row), connection.dialect.name), row).rowcount
+    return made == 1
 
 
 def update_row(connection: Connection, table: Table, key: Key, changed: Values) -> None:
@@ -123,9 +122,9 @@ def _insertion(table: Table, columns: tuple[str, ...], dialect: str) -> _Written
 
 
 @cache
-def _insertion_unless_there(column: Column[Any], columns: tuple[str, ...], dialect: str) -> _Written:
+def _insertion_unless_there(table: Table, columns: tuple[str, ...], dialect: str) -> _Written:
     inserting = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    return _written(inserting(column.table).on_conflict_do_nothing().returning(column), dialect, columns)
+    return _written(inserting(table).on_conflict_do_nothing(), dialect, columns)
 
 
 @cache

@@ -76,7 +76,7 @@ def seal_context(writer: Writer, master: MasterKey, context: str, text: bytes, c
     """
     keys = os.urandom(2 * KEY_BYTES)
     row = {"context": context, "wrapped": _seal(master.cipher, keys, context), "created": time_text(writer.now)}
-    if insert_unless_there(writer.connection, vault_keys.c.context, row) is None:
+    if not insert_unless_there(writer.connection, vault_keys, row):
         raise InputError(f"the vault must not know the context {context} yet, it does: give it another id")
     _insert_text(writer, keys, context, CONTEXT, text)
     return Commitments(

@@ -14,8 +14,8 @@ KINDS = ("email", "phone", "my_number", "card")
 _EMAIL = re.compile(r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])")
 _MORE = r"(?:[ ()\u2010-\u2015\u2212.-]?[ ()]?\d)"
 _DIGITS = re.compile(rf"(?<![\dA-Za-z])\+?\(?\d{_MORE}{{8,18}}(?![\dA-Za-z])")
-_NINE_DIGITS = re.compile(rf"\d{_MORE}{{8}}")
-"""What every match of the one before holds: where a text has none, which most are told by in half the time."""
+_LIKE_NUMBERS = re.compile(r"\d[\d ()\u2010-\u2015\u2212.-]{8}")
+"""What every match of the one before holds: that a text has none is told in a fraction of the time."""
 _JAPANESE_PHONE = re.compile(r"0(?:[5789]0\d{8}|120\d{6}|800\d{7}|[1-9]\d{8})\Z")
 
 
@@ -70,7 +70,7 @@ def _emails(text: str) -> Iterator[Finding]:
 
 
 def _numbers(text: str) -> Iterator[Finding]:
-    for match in _DIGITS.finditer(text) if _NINE_DIGITS.search(text) else ():
+    for match in _DIGITS.finditer(text) if _LIKE_NUMBERS.search(text) else ():
         if kind := _kind(match.group()):
             yield Finding(kind=kind, start=match.start(), end=match.end())
 

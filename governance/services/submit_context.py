@@ -87,7 +87,7 @@ def submit_context(
 
 def language_of(text: str) -> str | None:
     """``ja`` where there is kana, ``en`` where there are Latin letters only, None where there is neither."""
-    if _KANA.search(text):
+    if not text.isascii() and _KANA.search(text):
         return "ja"
     return "en" if _LATIN.search(text) else None
 

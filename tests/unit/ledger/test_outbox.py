@@ -9,7 +9,7 @@ from adapters_core.ledger.session import Ledger
 from tests.ledger_story import Time
 
 
-def put(timed: Ledger, key: str, *, topic: str = "mlflow", lane: str | None = None) -> int:
+def put(timed: Ledger, key: str, *, topic: str = "mlflow", lane: str | None = None) -> bool:
     with timed.write() as tx:
         return send(tx, topic=topic, key=key, payload={"key": key}, lane=lane, seq=3)
 
@@ -36,8 +36,7 @@ def test_a_message_exists_exactly_when_its_transaction_does(timed: Ledger) -> No
 
 
 def test_the_same_key_is_one_message(timed: Ledger) -> None:
-    assert put(timed, "a") == put(timed, "a")
-    assert put(timed, "a") != put(timed, "a", topic="mail")
+    assert [put(timed, "a"), put(timed, "a"), put(timed, "a", topic="mail")] == [True, False, True]
     assert len(take(timed)) == 1
 
 

@@ -144,16 +144,16 @@ def test_people_are_answered_with_their_roles_and_without_their_addresses(reader
 
 def test_the_log_of_deliveries_is_answered(filled: Filled, reader: Caller) -> None:
     with filled.place.ledger.write() as tx:
-        number = outbox.send(tx, topic="webhook", key="logged", payload={"secret": "words"})
+        outbox.send(tx, topic="webhook", key="logged", payload={"secret": "words"})
         (leased,) = outbox.lease_messages(tx, worker="w", topics=("webhook",), limit=100)[-1:]
         outbox.failed(tx, leased, error="the other side is down")
 
     answer = reader.get("messages?topic=webhook&state=pending&limit=1")
 
     (row,) = answer.json()["rows"]
-    assert (row["message"], row["attempts"], row["error"]) == (number, 1, "the other side is down")
+    assert (row["message"], row["attempts"], row["error"]) == (leased.message, 1, "the other side is down")
     assert "words" not in answer.text
-    (attempt,) = reader.get(f"messages/{number}/attempts").json()["rows"]
+    (attempt,) = reader.get(f"messages/{leased.message}/attempts").json()["rows"]
     assert (attempt["delivered"], attempt["detail"]) == (False, "the other side is down")
     assert reader.get("messages/9999999/attempts").status_code == 404
 
