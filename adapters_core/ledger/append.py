@@ -7,7 +7,7 @@ import rfc8785
 from sqlalchemy import bindparam, select
 
 from adapters_core.canonical import canonical_bytes
-from adapters_core.errors import EntryError
+from adapters_core.errors import EntryError, IntegrityError
 from adapters_core.ledger.chain import GENESIS, Frontier, leaf_hash
 from adapters_core.ledger.checkpoints import stored_frontier
 from adapters_core.ledger.events import DENIED, EVENTS, KINDS
@@ -65,7 +65,7 @@ def append(
     )
     leaf = leaf_hash(body)
     grown, completed = frontier.push(leaf)
-    entry = entry_from(body.decode(), leaf.hex())
+    entry = _entry(body, leaf)
     index_entry(writer, entry)
     row = {
         "seq": entry.seq,
@@ -105,6 +105,13 @@ def _body(stated: Mapping[str, Any]) -> bytes:
     if len(body) > MAX_BODY_BYTES:
         raise EntryError(f"an entry has at most {MAX_BODY_BYTES} bytes, got {len(body)}: store a file and its digest")
     return body
+
+
+def _entry(body: bytes, leaf: bytes) -> Entry:
+    try:
+        return entry_from(body.decode(), leaf.hex())
+    except IntegrityError as error:
+        raise EntryError(f"what is appended must be readable: {error}") from error
 
 
 def _head(writer: Writer) -> tuple[str, str]:

@@ -1,11 +1,12 @@
 """Frozen records of the ledger: who, what, on which subject, and the entry that states it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal
+
+from pydantic_core import from_json
 
 from adapters_core.errors import EntryError, IntegrityError
 
@@ -13,7 +14,6 @@ TIME_EXAMPLE = "2026-11-23T23:42:12.123456Z"
 ActorKind = Literal["person", "service", "system"]
 
 
-@lru_cache(maxsize=64)  # one moment is written into many rows
 def time_text(moment: datetime) -> str:
     """A moment as the ledger writes it: UTC with microseconds, always 27 characters, so that text sorts as time does.
 
@@ -22,7 +22,12 @@ def time_text(moment: datetime) -> str:
     """
     if moment.tzinfo is None:
         raise EntryError(f"a time must carry its time zone, got {moment}: use datetime.now(UTC)")
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    return _utc_text(moment if moment.tzinfo is UTC else moment.astimezone(UTC))
+
+
+@lru_cache(maxsize=64)  # one moment is written into many rows
+def _utc_text(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime:
@@ -109,10 +114,19 @@ def entry_from(body: str, leaf_hash: str) -> Entry:
         IntegrityError: the body is not the JSON of an entry.
     """
     try:
-        stated = json.loads(body)
+        stated = stated_in(body)
     except ValueError as error:
         raise _no_entry(body, error) from error
     return entry_of(stated, body, leaf_hash)
+
+
+def stated_in(body: str) -> Any:  # noqa: ANN401  # any JSON
+    """What a body states, whatever it is.
+
+    Raises:
+        ValueError: it is no JSON, or its lists and objects lie in one another some 200 deep.
+    """
+    return from_json(body)
 
 
 def entry_of(stated: Mapping[str, Any], body: str, leaf_hash: str) -> Entry:

@@ -37,6 +37,8 @@ class _Written:
     text: str
     places: tuple[str, ...]
     """The names of its values in the order of its places."""
+    asked: frozenset[str]
+    """The names of the values that whoever runs it must give."""
     given: Values
     """Values that the statement itself holds, such as a limit."""
 
@@ -51,8 +53,14 @@ def execute(connection: Connection, text: str) -> None:
 
 
 def query(connection: Connection, statement: Select[Any], **values: Any) -> list[Any]:  # noqa: ANN401  # any column's
-    """The rows of a statement that is kept, as one of a module: as tuples, in the order of its columns."""
+    """The rows of a statement that is kept, as one of a module: as tuples, in the order of its columns.
+
+    Raises:
+        TypeError: the statement asks for other values than these.
+    """
     written = _query(statement, connection.dialect.name)
+    if written.asked != values.keys():
+        raise TypeError(f"the values {sorted(written.asked)} are asked for, got {sorted(values)}")
     found: list[Any] = _run(connection, written, {**written.given, **values}).fetchall()
     return found
 
@@ -94,15 +102,21 @@ def _run(connection: Connection, written: _Written, values: Values) -> Any:  # n
 
 
 def _execute(connection: Connection, text: str, given: Sequence[Any], *, many: bool = False) -> Any:  # noqa: ANN401  # the driver's cursor
-    cursor = connection.connection.cursor()
+    base = connection.dialect.loaded_dbapi.Error
+    driver, cursor = connection.connection, None
     try:
+        cursor = driver.cursor()
         if many:
             cursor.executemany(text, given)
         else:
             cursor.execute(text, given)
-    except connection.dialect.loaded_dbapi.Error as error:
-        base = connection.dialect.loaded_dbapi.Error
-        raise DBAPIError.instance(text, given, error, base, dialect=connection.dialect) from error
+    except base as error:
+        lost = connection.dialect.is_disconnect(error, driver, cursor)
+        if lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            text, given, error, base, connection_invalidated=lost, dialect=connection.dialect
+        ) from error
     return cursor
 
 
@@ -118,13 +132,13 @@ def _row(table: Table, dialect: str) -> _Written:
 
 @cache
 def _insertion(table: Table, columns: tuple[str, ...], dialect: str) -> _Written:
-    return _written(insert(table), dialect, columns)
+    return _written(insert(table).inline(), dialect, columns)
 
 
 @cache
 def _insertion_unless_there(table: Table, columns: tuple[str, ...], dialect: str) -> _Written:
     inserting = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    return _written(inserting(table).on_conflict_do_nothing(), dialect, columns)
+    return _written(inserting(table).on_conflict_do_nothing().inline(), dialect, columns)
 
 
 @cache
@@ -141,7 +155,9 @@ def _written(statement: ClauseElement, dialect: str, columns: Sequence[str] | No
     compiled = statement.compile(dialect=_DIALECTS[dialect], column_keys=columns)
     if not isinstance(compiled, SQLCompiler):
         raise TypeError(f"a statement with places for values is wanted, got {statement!r}")
-    return _Written(text=str(compiled), places=tuple(compiled.positiontup or ()), given=compiled.params)
+    asked = frozenset(name for name, bound in compiled.binds.items() if bound.required)
+    given = {name: value for name, value in compiled.params.items() if name not in asked}
+    return _Written(text=str(compiled), places=tuple(compiled.positiontup or ()), asked=asked, given=given)
 
 
 def _is(table: Table) -> ColumnElement[bool]:

@@ -22,19 +22,7 @@ from adapters_core.canonical import (
     sha256_hex,
     tree_sha256,
 )
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53) + 1, 2**53 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=3)
-    ),
-    max_leaves=10,
-)
+from tests.json_values import JSON
 
 
 class Word(StrEnum):

@@ -1,12 +1,12 @@
 """V0, the fast way: one pass over the stored rows that holds as long as nothing is wrong. Imports no database."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from adapters_core.canonical import is_canonical
 from adapters_core.ledger.chain import GENESIS, Frontier, leaf_hash
+from adapters_core.ledger.records import stated_in
 from adapters_core.ledger.verification.findings import Finding
 
 
@@ -75,7 +75,7 @@ def walk(rows: Iterable[StoredEntry], sizes: frozenset[int]) -> Walk:
 def parsed(body: str) -> dict[str, Any] | None:
     """What a body states, None if it is no JSON object."""
     try:
-        stated = json.loads(body)
-    except (ValueError, RecursionError):
+        stated = stated_in(body)
+    except ValueError:
         return None
     return stated if isinstance(stated, dict) else None

@@ -12,13 +12,15 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters_core.canonical import canonical_bytes
 from adapters_core.errors import EntryError, LedgerError
 from adapters_core.ledger import queries
 from adapters_core.ledger.append import append
 from adapters_core.ledger.chain import GENESIS, leaf_hash
-from adapters_core.ledger.records import TIME_EXAMPLE, Actor, Authentication, Subject, parse_time, time_text
+from adapters_core.ledger.records import TIME_EXAMPLE, Actor, Authentication, Subject, parse_time, stated_in, time_text
 from adapters_core.ledger.session import Ledger, open_ledger
 from tests import ledger_cast as cast
+from tests.json_values import JSON
 
 SLOT = Subject(kind="slot", id="support")
 CREATED = cast.slot_data()
@@ -97,6 +99,10 @@ def test_time_never_goes_back(path: Path) -> None:
     ledger.close()
 
 
+def nested(depth: int) -> list[Any]:
+    return [nested(depth - 1)] if depth else []
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -112,6 +118,7 @@ def test_time_never_goes_back(path: Path) -> None:
         ({"data": {**CREATED, "x": b"bytes"}}, "RFC 8785"),
         ({"data": {**CREATED, "x": "\ud800"}}, "RFC 8785"),
         ({"data": {**CREATED, "x": "x" * 2**22}}, "at most 4194304 bytes"),
+        ({"data": {**CREATED, "x": nested(250)}}, "must be readable: .* recursion limit"),
     ],
 )
 def test_what_is_no_entry_is_refused_with_the_reason(ledger: Ledger, change: dict[str, Any], message: str) -> None:
@@ -121,6 +128,15 @@ def test_what_is_no_entry_is_refused_with_the_reason(ledger: Ledger, change: dic
 
     with ledger.read() as db:
         assert queries.size(db) == 0
+
+
+@given(JSON)
+def test_a_body_is_read_as_python_reads_it(value: Any) -> None:
+    body = canonical_bytes(value).decode()
+
+    read = stated_in(body)
+
+    assert json.dumps(read) == json.dumps(json.loads(body))  # 1 and 1.0 differ, and so does the order of names
 
 
 def test_a_time_without_zone_is_refused(path: Path) -> None:
