@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event
 _VALUES = re.compile(r"[xX]?'(?:[^']|'')*'|\bNULL\b|(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
 _INSERT = re.compile(r"INSERT INTO (\w+)")
 _TRIGGERS = (
-    "SELECT tbl_name, count(*) FROM sqlite_master WHERE type = 'trigger' AND sql LIKE '% BEFORE INSERT ON %' GROUP BY 1"
+    "SELECT tbl_name, count(*) FROM sqlite_master WHERE sql LIKE 'CREATE TRIGGER % BEFORE INSERT ON %' GROUP BY 1"
 )
 
 
@@ -23,7 +23,7 @@ def traced(engine: Engine, hear: Callable[[Connection, str], None]) -> Iterator[
     ``COMMIT`` and ``ROLLBACK`` are among them. Values are written as ``?``. What ``hear`` raises is raised at the end.
     """
     with closing(connect(str(engine.url.database))) as db:
-        triggers: dict[str, int] = dict(db.execute(_TRIGGERS))
+        triggers: dict[str, int] = dict(db.execute(_TRIGGERS, (_INSERTED,)))
     repeats: dict[Connection, int] = {}
     raised: list[Exception] = []
 

@@ -9,15 +9,13 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from adapters_core.errors import LedgerError, StorageError
 from adapters_core.ledger.database_errors import translated
 from adapters_core.ledger.session import Ledger
+from adapters_core.ledger.tables import SCHEMA, VERSION_TABLE
 from adapters_core.ledger.transactions import transaction
-
-VERSION_TABLE = "alembic_version_ledger"
 
 
 def migrations_folder() -> Path:
@@ -71,7 +69,7 @@ def revision(ledger: Ledger) -> str | None:
 
 def is_migrated(ledger: Ledger) -> bool:
     """Whether the database has the newest revision."""
-    return revision(ledger) == ScriptDirectory(str(migrations_folder())).get_current_head()
+    return revision(ledger) == SCHEMA
 
 
 def _context(connection: Connection) -> MigrationContext:
@@ -89,6 +87,7 @@ def _alembic(ledger: Ledger) -> Iterator[Config]:
         with translated(), transaction(ledger.engine, writes=True) as connection:
             config.attributes["connection"] = connection
             yield config
+        ledger.usable.clear()
         ledger.engine.dispose()  # connections that were opened before know nothing of the writer's role
     except CommandError as error:
         raise LedgerError(f"the ledger could not be migrated: {error}") from error

@@ -14,6 +14,9 @@ METADATA = MetaData(
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     }
 )
+SCHEMA = "0010"
+"""The newest migration: what these tables are."""
+VERSION_TABLE = "alembic_version_ledger"
 BIG = BigInteger().with_variant(Integer, "sqlite")
 """Whole numbers up to 2**63 - 1: SQLite makes only its own INTEGER the key of the row itself."""
 HASH = String(64)

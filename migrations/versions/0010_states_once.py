@@ -1,4 +1,8 @@
-"""The state of adapters, contexts, deployments and requests is kept once: in the table of their kind."""
+"""The state of adapters, contexts, deployments and requests is kept once: in the table of their kind.
+
+The second row of an adapter told its state after the last entry about itself, whatever requests and deployments had
+made of it since. A step down writes its state of today there: the version before has to rebuild its indexes.
+"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -105,9 +105,10 @@ def test_checkpoints_are_due_as_often_although_their_number_is_remembered(path: 
 
 def test_sealing_a_context_asks_nothing(ledger: Ledger, tmp_path: Path) -> None:
     master = vault.create_master_key(tmp_path / "master.key")
+    grown(ledger)
 
     with counted(ledger) as asked, ledger.write() as tx:
-        vault.seal_context(tx, master, "c-1", b"text", [b"text"])
+        vault.seal_context(tx, master, "c-2", b"text", [b"text"])
 
     assert [word for word in asked if word in {"SELECT", "INSERT", "DELETE", "UPDATE"}] == ["INSERT", "INSERT"]
 
