@@ -11,9 +11,8 @@ from sqlalchemy import Engine, event
 
 _VALUES = re.compile(r"[xX]?'(?:[^']|'')*'|\bNULL\b|(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
 _INSERT = re.compile(r"INSERT INTO (\w+)")
-_TRIGGERS = (
-    "SELECT tbl_name, count(*) FROM sqlite_master WHERE sql LIKE 'CREATE TRIGGER % BEFORE INSERT ON %' GROUP BY 1"
-)
+_INSERTED = "CREATE TRIGGER % BEFORE INSERT ON %"
+_TRIGGERS = "SELECT tbl_name, count(*) FROM sqlite_master WHERE sql LIKE ? GROUP BY 1"
 
 
 @contextmanager
