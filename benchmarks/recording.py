@@ -1,8 +1,9 @@
 """What does it cost to record an adapter, against logging the same to MLflow alone?
 
 One adapter that the shipped generator made of a real base, its context, and its evaluation. All ways in the same run,
-all on SQLite on the same disk, each time with another name. They take turns, each with some recordings in a row: none
-follows upon another's work more often than the rest do.
+all on SQLite on the same disk, each time with another name. They take turns in a changing order, each with five
+recordings in a row: medians are of all of them, and besides of the first ones, which find the processor's caches full of
+others' work.
 
 * ledger: one transaction each for context (sealed in the vault), adapter and evaluation, as in the product, each with
   its messages in the outbox, hash chain, tree and search indexes, and committed to the disk;
@@ -12,14 +13,14 @@ follows upon another's work more often than the rest do.
 * the latter over HTTP, to an MLflow server of one worker on this machine.
 
 The adapter alone, and with its context and evaluation; each without and with the adapter's three files (in the store by
-digest and synced to the disk; as artifacts of the run). The files are other bytes each time, as those of each adapter
-are: what the store holds already, it does not write again.
+digest and synced to the disk; as artifacts of the run). Weights and manifest are other bytes each time, as those of each
+adapter are: what the store holds already, as PEFT's configuration, it does not write again.
 """
 
 import shutil
 import tempfile
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ from tests.cast import HANAKO
 from tests.factories.installations import Place, installed, make_template
 
 TOKENS = 1_024
-WEIGHTS = "adapter_model.safetensors"
+WEIGHTS, MANIFEST = "adapter_model.safetensors", "manifest.json"
 IN_A_ROW = 5
 """Recordings of one way before it is another's turn."""
 
@@ -104,6 +105,7 @@ def main() -> None:
             folder.mkdir()
             for name in FILES:
                 shutil.copyfile(made / name, folder / name)
+        manifest = (made / MANIFEST).read_bytes()
         place = opened.enter_context(installed(make_template(scratch / "var")))
         database = f"sqlite:///{scratch}"
         peers = {
@@ -112,38 +114,41 @@ def main() -> None:
             "server": MlflowAlone(opened.enter_context(served(scratch))),
         }
         times: dict[Way, dict[str, list[list[float]]]] = {way: defaultdict(list) for way in WAYS}
-        for number, way, name in product(range(args.repeats + 1), WAYS, ("ledger", *peers)):
-            given = [
-                prepared(
-                    folder, f"{way.whole}-{way.with_files}-{number}-{turn}", document.text, with_files=way.with_files
-                )
-                for turn, folder in enumerate(folders)
-            ]
-            if name == "ledger":
-                taken = [to_ledger(place, each, whole=way.whole) for each in given]
-            else:
-                taken = [to_mlflow(peers[name], each, whole=way.whole) for each in given]
-            if number:  # the first turn is for warming up
-                times[way][name].append(taken)
+        names = deque(("ledger", *peers))
+        for number, way in product(range(args.repeats + 1), WAYS):
+            names.rotate()  # nobody always follows upon the same one
+            for name in names:
+                given = [
+                    prepared(way, f"{way.what} {number}-{turn}", document.text, folder, manifest)
+                    for turn, folder in enumerate(folders)
+                ]
+                if name == "ledger":
+                    taken = [to_ledger(place, each, whole=way.whole) for each in given]
+                else:
+                    taken = [to_mlflow(peers[name], each, whole=way.whole) for each in given]
+                if number:  # the first turn is for warming up
+                    times[way][name].append(taken)
     report("recording", [row(way, taken) for way, taken in times.items()], args, core)
 
 
-def prepared(folder: Path, mark: str, text: str, *, with_files: bool) -> Record:
-    """All of an adapter, before anything is timed."""
-    with (folder / WEIGHTS).open("r+b") as file:  # other weights, as those of another adapter
-        file.seek(-sha256().digest_size, SEEK_END)
-        file.write(sha256(mark.encode()).digest())
+def prepared(way: Way, mark: str, text: str, folder: Path, manifest: bytes) -> Record:
+    """All of an adapter, before anything is timed: with other weights and another manifest than the others have."""
+    own = sha256(mark.encode())
+    with (folder / WEIGHTS).open("r+b") as file:
+        file.seek(-own.digest_size, SEEK_END)
+        file.write(own.digest())
+    (folder / MANIFEST).write_bytes(manifest + own.hexdigest().encode())
     files = {name: (folder / name).read_bytes() for name in FILES}
     digests = {name: sha256_hex(data) for name, data in files.items()}
     artifact = {"digest": tree_sha256(digests), "files": digests, "bytes": sum(map(len, files.values()))}
-    manifest = Manifest.from_bytes(files["manifest.json"])
+    stated = Manifest.from_bytes(manifest)
     return Record(
         mark=mark,
         text=text,
-        generated=entry_data(manifest, name=mark, job_key=mark, contexts=[], artifact=artifact),
+        generated=entry_data(stated, name=mark, job_key=mark, contexts=[], artifact=artifact),
         evaluated=evaluation(mark),
-        files=files if with_files else {},
-        folder=folder if with_files else None,
+        files=files if way.with_files else {},
+        folder=folder if way.with_files else None,
     )
 
 
@@ -152,7 +157,7 @@ def row(way: Way, taken: Mapping[str, list[list[float]]]) -> dict[str, Any]:
     own, alone, direct, http = (
         median(chain.from_iterable(taken[name])) for name in ("ledger", "run alone", "in process", "server")
     )
-    first, direct_first = (median(each[0] for each in taken[name]) for name in ("ledger", "in process"))
+    first = {name: median(each[0] for each in times) for name, times in taken.items()}
     return {
         "what": way.what,
         "ledger ms": own * 1e3,
@@ -162,8 +167,10 @@ def row(way: Way, taken: Mapping[str, list[list[float]]]) -> dict[str, Any]:
         "run alone / ledger": alone / own,
         "in process / ledger": direct / own,
         "server / ledger": http / own,
-        "first of each row: ledger ms": first * 1e3,
-        "first of each row: in process / ledger": direct_first / first,
+        "first of five: ledger ms": first["ledger"] * 1e3,
+        "run alone / first": first["run alone"] / first["ledger"],
+        "in process / first": first["in process"] / first["ledger"],
+        "server / first": first["server"] / first["ledger"],
     }
 
 
