@@ -2,8 +2,8 @@
 
 One adapter that the shipped generator made of a real base, its context, and its evaluation. All ways in the same run,
 all on SQLite on the same disk, each time with another name. They take turns in a changing order, each with five
-recordings in a row: medians are of all of them, and besides of the first ones, which find the processor's caches full of
-others' work.
+recordings in a row: medians are of all of them, and besides of the first ones, which find the caches full of others'
+work.
 
 * ledger: one transaction each for context (sealed in the vault), adapter and evaluation, as in the product, each with
   its messages in the outbox, hash chain, tree and search indexes, and committed to the disk;
@@ -13,14 +13,14 @@ others' work.
 * the latter over HTTP, to an MLflow server of one worker on this machine.
 
 The adapter alone, and with its context and evaluation; each without and with the adapter's three files (in the store by
-digest and synced to the disk; as artifacts of the run). Weights and manifest are other bytes each time, as those of each
-adapter are: what the store holds already, as PEFT's configuration, it does not write again.
+digest and synced to the disk; as artifacts of the run). Weights and manifest are other bytes each time, as those of
+each adapter are: what the store holds already, as PEFT's configuration, it does not write again.
 """
 
 import shutil
 import tempfile
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from hashlib import sha256
 from itertools import chain, product
 from os import SEEK_END
 from pathlib import Path
+from random import Random
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -114,9 +115,9 @@ def main() -> None:
             "server": MlflowAlone(opened.enter_context(served(scratch))),
         }
         times: dict[Way, dict[str, list[list[float]]]] = {way: defaultdict(list) for way in WAYS}
-        names = deque(("ledger", *peers))
+        names, random = ["ledger", *peers], Random(0)
         for number, way in product(range(args.repeats + 1), WAYS):
-            names.rotate()  # nobody always follows upon the same one
+            random.shuffle(names)  # nobody always follows upon the same one
             for name in names:
                 given = [
                     prepared(way, f"{way.what} {number}-{turn}", document.text, folder, manifest)
