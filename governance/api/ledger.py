@@ -14,6 +14,7 @@ from governance.api.reading import read
 from governance.installation import installation
 from governance.selectors import audit_reads, verification
 from governance.selectors.consistency import consistency
+from governance.services.note_left import note_left
 from governance.services.note_verified import note_verified
 
 router = Router(tags=["ledger"])
@@ -41,6 +42,11 @@ class Standing(Record):
     checkpoint_size: int | None
     checkpoint_time: Moment | None
     checkpoint_age_seconds: float | None
+    left_size: int | None
+    """Entries that the newest checkpoint covers which left this machine. null: none has."""
+    left_time: Moment | None
+    """When that checkpoint was signed."""
+    left_age_seconds: float | None
     verified: int
     """Entries that the last verification without findings covers."""
     verified_time: Moment | None
@@ -104,6 +110,9 @@ def read_standing(request: HttpRequest) -> object:
         "checkpoint_size": found.checkpoint.size if found.checkpoint else None,
         "checkpoint_time": found.checkpoint.time if found.checkpoint else None,
         "checkpoint_age_seconds": found.age.total_seconds() if found.age is not None else None,
+        "left_size": found.left.size if found.left else None,
+        "left_time": found.left.time if found.left else None,
+        "left_age_seconds": found.left_age.total_seconds() if found.left_age is not None else None,
         "verified": found.verified,
         "verified_time": found.verified_when,
     }
@@ -111,8 +120,10 @@ def read_standing(request: HttpRequest) -> object:
 
 @router.get("/checkpoint", response=CheckpointOut)
 def read_checkpoint(request: HttpRequest) -> object:
-    """The newest signed checkpoint."""
-    return read(request, _latest)
+    """The newest signed checkpoint. Whoever reads it is taken to keep it elsewhere."""
+    newest = read(request, _latest)
+    note_left(newest)
+    return newest
 
 
 @router.get("/consistency", response=Consistency)

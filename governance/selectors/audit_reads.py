@@ -19,6 +19,7 @@ from adapters_core.ledger.verification.verify import verified_size, verified_whe
 from governance.policy.reasons import REASONS
 from governance.policy.system_words import spoken
 from governance.policy.words import ACTION_NAMES, MEANING_NAMES, ROLE_NAMES
+from governance.services.note_left import Left, last_left
 
 PAGE = 50
 _SPOKEN = ("reason", "comment", "conditions", "cause", "legal_basis", "error", "title", "name")
@@ -51,6 +52,9 @@ class Standing:
     checkpoint: Checkpoint | None
     age: timedelta | None
     """Of the checkpoint."""
+    left: Left | None
+    """The newest checkpoint that left this machine."""
+    left_age: timedelta | None
     verified: int
     verified_when: datetime | None
 
@@ -101,11 +105,13 @@ def every(reader: Reader, wanted: EntryFilter) -> Iterator[Entry]:
 
 def standing(reader: Reader, at: datetime) -> Standing:
     """Of the ledger now."""
-    checkpoint = latest_checkpoint(reader)
+    checkpoint, left = latest_checkpoint(reader), last_left(reader)
     return Standing(
         size=queries.size(reader),
         checkpoint=checkpoint,
         age=max(at - checkpoint.time, timedelta(0)) if checkpoint else None,
+        left=left,
+        left_age=max(at - left.time, timedelta(0)) if left else None,
         verified=verified_size(reader),
         verified_when=verified_when(reader),
     )

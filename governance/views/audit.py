@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from adapters_core.errors import InputError
+from adapters_core.ledger.checkpoints import latest_checkpoint
 from adapters_core.ledger.pack import export_pack, export_slice
 from adapters_core.ledger.queries import EntryFilter
 from adapters_core.ledger.records import Entry, time_text
@@ -21,6 +22,7 @@ from governance.forms.audit import AuditFilter
 from governance.installation import installation
 from governance.selectors import audit_reads
 from governance.selectors.verification import public_keys
+from governance.services.note_left import note_left
 from governance.views.numbers import place_in
 from governance.views.reading import reading
 from governance.views.streaming import streamed
@@ -79,8 +81,10 @@ def pack(request: HttpRequest, form: str) -> HttpResponseBase:
             export_pack(sight.reader, path, public_keys())
         else:
             export_slice(sight.reader, path, _signed(request, sight.reader), public_keys())
-        # The open file outlives its folder.
-        return FileResponse(path.open("rb"), as_attachment=True, filename=path.name)
+        newest = latest_checkpoint(sight.reader)
+        packed = path.open("rb")  # it outlives its folder
+    note_left(newest)
+    return FileResponse(packed, as_attachment=True, filename=path.name)
 
 
 def _signed(request: HttpRequest, reader: Reader) -> list[int]:

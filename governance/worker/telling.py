@@ -26,6 +26,8 @@ from django.utils.translation import pgettext_lazy
 from adapters_core.canonical import sha256_hex
 from adapters_core.errors import EngineError, EngineRefusedError
 from adapters_core.ledger import outbox
+from adapters_core.ledger.checkpoints import latest_checkpoint
+from governance.services.note_left import note_left
 from governance.worker.workplace import Workplace
 
 NOTICE, MAIL, WEBHOOK = "notice", "mail", "webhook"
@@ -101,13 +103,16 @@ def write(payload: Mapping[str, Any], *, key: str) -> str:
 
 
 def call(at: Workplace, payload: Mapping[str, Any], *, key: str) -> str:
-    """Call a webhook; answers the status.
+    """Call a webhook with a notice and the newest signed checkpoint, which so is kept elsewhere; answers the status.
 
     Raises:
         EngineError: it gives no answer, or a passing error.
         EngineRefusedError: it refuses for good.
     """
-    body = json.dumps(payload["notice"], ensure_ascii=False, sort_keys=True).encode()
+    with at.ledger.read() as db:
+        newest = latest_checkpoint(db)
+    stated = {**payload["notice"], "checkpoint": newest.envelope if newest else None}
+    body = json.dumps(stated, ensure_ascii=False, sort_keys=True).encode()
     moment = int(time.time())
     headers = {
         "content-type": "application/json",
@@ -123,6 +128,7 @@ def call(at: Workplace, payload: Mapping[str, Any], *, key: str) -> str:
         raise EngineRefusedError(f"the webhook {url} refused: status {answer.status_code}")
     if not answer.is_success:
         raise EngineError(f"the webhook {url} failed: status {answer.status_code}")
+    note_left(newest)
     return f"status {answer.status_code}"
 
 

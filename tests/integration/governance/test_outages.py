@@ -12,6 +12,7 @@ import pytest
 from adapters_core.canonical import file_sha256
 from adapters_core.errors import LeaseLostError
 from adapters_core.ledger import job_queries, outbox, outbox_queries, people_queries, queries, slot_queries
+from adapters_core.ledger.checkpoints import latest_checkpoint
 from adapters_core.ledger.jobs import lease_job
 from adapters_core.ledger.queries import EntryFilter
 from adapters_core.ledger.records import Subject
@@ -23,6 +24,7 @@ from governance.services.deploy import deploy
 from governance.services.erase_context import erase_context
 from governance.services.generate import generate
 from governance.services.kill_switch import kill_switch
+from governance.services.note_left import last_left
 from governance.services.roll_back import roll_back
 from governance.services.set_policy import set_policy
 from governance.services.submit_context import submit_context
@@ -356,12 +358,17 @@ def test_webhooks_are_signed_and_tried_again(place: Place, at: Workplace) -> Non
     headers, body = calls[-1]
     moment = int(headers["x-ringi-signature"].split(",")[0].removeprefix("t="))
     assert headers["x-ringi-signature"].endswith(telling.signature("s" * 32, moment, body))
-    assert json.loads(body)["kind"] == "adapter_generated"
+    stated = json.loads(body)
+    assert stated["kind"] == "adapter_generated"
     assert calls[0][0]["idempotency-key"] == headers["idempotency-key"]
     with place.ledger.read() as reader:
         (message,) = outbox_queries.find_messages(reader, topics=(telling.WEBHOOK,))
         log = outbox_queries.attempts(reader, message.message)
+        newest, left = latest_checkpoint(reader), last_left(reader)
     assert [attempt.delivered for attempt in log] == [False, True]
+    assert newest is not None
+    assert left is not None
+    assert (stated["checkpoint"], left.size) == (newest.envelope, newest.size)
 
 
 def test_every_topic_that_is_sent_is_delivered_by_somebody() -> None:

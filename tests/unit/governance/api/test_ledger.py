@@ -46,6 +46,14 @@ def test_every_entry_under_a_checkpoint_proves_that_it_is_in_it(reader: Caller) 
         assert (entry["leaf_hash"], entry["recomputed"], entry["proof"]["holds"]) == (leaf.hex(), leaf.hex(), True)
 
 
+def test_a_checkpoint_that_was_read_has_left(reader: Caller) -> None:
+    signed = reader.get("ledger/checkpoint").json()
+
+    standing = reader.get("ledger").json()
+    assert (standing["left_size"], standing["left_time"]) == (signed["size"], signed["time"])
+    assert standing["left_age_seconds"] >= 0
+
+
 def test_an_entry_after_the_checkpoint_has_no_proof_yet(filled: Filled, reader: Caller) -> None:
     reader.post("slots/support/kill", {"reason": "試す"})
 

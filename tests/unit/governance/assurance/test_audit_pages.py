@@ -6,6 +6,7 @@ import json
 import sqlite3
 import zipfile
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,12 @@ from django.conf import settings
 from django.test import Client
 
 from adapters_core.errors import DeniedError
+from adapters_core.ledger.checkpoints import latest_checkpoint
 from adapters_core.ledger.signing import load_public
 from adapters_core.ledger.verification.offline import verify_pack
 from governance.services.create_slot import create_slot
 from governance.services.hold_context import hold_context
+from governance.services.note_left import last_left, note_left
 from tests.cast import AKIRA, CAST, HANAKO, MISAKI, NAOKO, SHIN, TARO, Member
 from tests.factories.adapters import submit
 from tests.factories.installations import BASE, Place
@@ -180,6 +183,38 @@ def test_packs_verify_elsewhere(place: Place, naoko: Client, tmp_path: Path, add
     assert report.size > 1
     with zipfile.ZipFile(pack) as opened:
         assert "checkpoints.jsonl" in opened.namelist()
+
+
+def taken_along(client: Client) -> bytes:
+    return b"".join(client.get("/audit/pack-whole.zip").streaming_content)  # type: ignore[attr-defined]
+
+
+def test_a_checkpoint_has_left_once_a_pack_was_taken_along(place: Place, naoko: Client) -> None:
+    before = english(naoko).get("/audit/")
+    taken_along(naoko)
+    place.clock.forward(days=3)
+    after = english(naoko).get("/audit/")
+
+    stands = after.context["stands"]
+    assert before.context["stands"].left is None
+    assert "None has left yet" in before.text
+    assert (stands.left.size, stands.left.time) == (stands.checkpoint.size, stands.checkpoint.time)
+    assert stands.left_age >= timedelta(days=3)
+    assert f"It covers {stands.left.size} entries, and left on " in after.text
+
+
+def test_an_older_checkpoint_that_leaves_changes_nothing(place: Place, naoko: Client) -> None:
+    with place.ledger.read() as db:
+        older = latest_checkpoint(db)
+    taken_along(naoko)
+    with place.ledger.read() as db:
+        noted = last_left(db)
+
+    note_left(older)
+    note_left(None)
+
+    with place.ledger.read() as db:
+        assert last_left(db) == noted
 
 
 def test_a_slice_of_nothing_is_refused_with_what_to_do(naoko: Client) -> None:
