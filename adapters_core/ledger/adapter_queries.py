@@ -1,5 +1,6 @@
 """Reading adapters: one, a page of a filtered and sorted list, counts, descent."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,7 +11,7 @@ from sqlalchemy import Column, ColumnElement, Select, and_, func, or_, select
 from adapters_core.errors import InputError, UnknownSubjectError
 from adapters_core.ledger import paging
 from adapters_core.ledger.index_tables import index_adapter_contexts, index_adapters
-from adapters_core.ledger.projection.fields import folded
+from adapters_core.ledger.projection.fields import SEARCHED, folded
 from adapters_core.ledger.records import parse_time
 from adapters_core.ledger.transactions import Reader
 
@@ -59,7 +60,7 @@ class AdapterFilter:
     """Which adapters are wanted: every condition that is given must hold."""
 
     text: str | None = None
-    """Part of the name or of the digest, in any letter case; several words must all be there."""
+    """Part of the name, or the beginning of the digest, in any letter case; several words must all be there."""
     states: tuple[str, ...] = ()
     base: str | None = None
     context: str | None = None
@@ -90,6 +91,8 @@ _SORTS: Mapping[str, tuple[Column[Any], bool]] = {
     "norm": (_TABLE.norm_total, True),
 }
 """Sort -> (column, downwards). Adapters without a value come in no list that is sorted by it."""
+_DIGEST = re.compile(rf"[0-9a-f]{{{SEARCHED + 1},}}")
+"""More of a digest than is searched."""
 _OF_A_STATE = frozenset({_TABLE.seq, _TABLE.last_seq})
 """Columns by which the adapters of one state lie in an index."""
 
@@ -218,7 +221,10 @@ def adapter_row(row: Mapping[Any, Any]) -> AdapterRow:
 def _where(reader: Reader, asked: Select[Any], wanted: AdapterFilter) -> Select[Any]:
     place = func.strpos if reader.connection.dialect.name == "postgresql" else func.instr  # faster than LIKE
     for word in folded(wanted.text or "").split():
-        asked = asked.where(place(_TABLE.search, word) > 0)
+        known = place(_TABLE.search, word) > 0
+        if _DIGEST.fullmatch(word):
+            known = or_(known, and_(place(_TABLE.search, word[:SEARCHED]) > 0, _TABLE.digest.startswith(word)))
+        asked = asked.where(known)
     if wanted.among is not None:
         asked = asked.where(_TABLE.seq.in_(wanted.among))
     if wanted.states:

@@ -7,7 +7,7 @@ from adapters_core.errors import EntryError, IllegalTransitionError
 from adapters_core.ledger.flow import adapters as flow
 from adapters_core.ledger.index_tables import index_adapter_contexts, index_adapters, index_contexts
 from adapters_core.ledger.projection.changes import Changes, Row
-from adapters_core.ledger.projection.fields import folded, measured, name, number, optional_name, whole
+from adapters_core.ledger.projection.fields import SEARCHED, folded, measured, name, number, optional_name, whole
 from adapters_core.ledger.records import Entry, time_text
 
 _GENERAL = "retention"
@@ -83,7 +83,7 @@ def _row(entry: Entry) -> Row:
         "seq": entry.seq,
         "time": time_text(entry.time),
         "name": title,
-        "search": folded(title, entry.subject.id),
+        "search": folded(title, entry.subject.id[:SEARCHED]),
         "base": name(data, "base"),
         "base_name": name(data, "base_name"),
         "generator": name(data, "generator"),

@@ -8,6 +8,8 @@ from adapters_core.errors import EntryError
 
 MAX_TEXT = 10_000
 MAX_NAME = 255
+SEARCHED = 16
+"""Characters of an adapter's digest that are searched with its name: a search goes through all of them."""
 
 
 def text(data: Mapping[str, Any], name: str, *, longest: int = MAX_TEXT) -> str:

@@ -55,6 +55,11 @@ def names(ledger: Ledger, *, sort: Sort = "newest", **wanted: object) -> list[st
         ("%_", ["100%_sure"]),
         ("'; DROP TABLE entries --", []),
         (cast.digest("audit")[:12], ["audit"]),
+        (cast.digest("audit")[:17].upper(), ["audit"]),
+        (cast.digest("audit"), ["audit"]),
+        (f"aud {cast.digest('audit')}", ["audit"]),
+        (cast.digest("audit")[:-1] + "g", []),
+        (cast.digest("audit")[:20] + "0000", []),
         ("  ", ["child", *NAMES[::-1]]),
     ],
 )
