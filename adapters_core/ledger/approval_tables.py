@@ -34,6 +34,7 @@ index_requests = Table(
     Index("ix_index_requests_state", "state", "seq"),
     Index("ix_index_requests_adapter", "adapter", "seq"),
     Index("ix_index_requests_actor", "actor", "seq"),
+    Index("ix_index_requests_own", "actor", "state", "seq"),
     Index("ix_index_requests_slot", "slot", "seq"),
 )
 

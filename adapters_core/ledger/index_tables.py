@@ -1,6 +1,6 @@
 """Search indexes over the entries: written in the entry's transaction, rebuilt from entries, compared by verify."""
 
-from sqlalchemy import Column, Float, Index, Integer, PrimaryKeyConstraint, String, Table, Text
+from sqlalchemy import Column, Float, Index, Integer, PrimaryKeyConstraint, String, Table, Text, text
 
 from adapters_core.ledger.tables import BIG, METADATA, NAME, TIME
 
@@ -57,6 +57,13 @@ index_contexts = Table(
     Column("actor", NAME, nullable=False),
     Column("actor_name", Text, nullable=False),
     Index("ix_index_contexts_state", "state", "seq"),
+    Index(
+        "ix_index_contexts_due",
+        "state",
+        "retention_until",
+        sqlite_where=text("retention_until IS NOT NULL"),
+        postgresql_where=text("retention_until IS NOT NULL"),
+    ),
 )
 
 index_adapters = Table(

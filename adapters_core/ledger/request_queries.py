@@ -88,7 +88,9 @@ def find_requests(
     asked = _where(select(index_requests), wanted)
     if before is not None:
         asked = asked.where(_TABLE.seq < before)
-    return _rows(reader, asked.order_by(_TABLE.seq.desc()).limit(limit))
+    # A person's requests in some states are few, and sorted: along all of theirs in order, the open ones come last.
+    newest = _TABLE.seq + 0 if wanted.actor and wanted.states else _TABLE.seq
+    return _rows(reader, asked.order_by(newest.desc()).limit(limit))
 
 
 def count_requests(reader: Reader, wanted: RequestFilter = ALL_REQUESTS, *, limit: int = 10_000) -> int:

@@ -1,5 +1,7 @@
 """The state of adapters, contexts, deployments and requests is kept once, and less of a digest is searched.
 
+What one's own inbox asks is looked up: the requests of a person by state, the contexts whose day of keeping has come.
+
 The second row of an adapter told its state after the last entry about itself, whatever requests and deployments had
 made of it since. A step down writes its state of today there: the version before has to rebuild its indexes.
 """
@@ -18,14 +20,24 @@ KEYS = {"adapter": "digest", "context": "context", "deployment": "deployment", "
 
 
 def upgrade() -> None:
-    """Remove the second rows, and the ends of the digests."""
+    """Remove the second rows and the ends of the digests, and make the indexes of the inbox."""
+    op.create_index("ix_index_requests_own", "index_requests", ["actor", "state", "seq"])
+    op.create_index(
+        "ix_index_contexts_due",
+        "index_contexts",
+        ["state", "retention_until"],
+        sqlite_where=sa.text("retention_until IS NOT NULL"),
+        postgresql_where=sa.text("retention_until IS NOT NULL"),
+    )
     op.execute(sa.text(f"UPDATE index_adapters SET search = substr(search, 1, length(search) - {LEFT_OUT})"))
     kinds = ", ".join(f"'{kind}'" for kind in KEYS)
     op.execute(sa.text(f"DELETE FROM index_subjects WHERE kind IN ({kinds})"))
 
 
 def downgrade() -> None:
-    """Write them again."""
+    """Write them again, and drop the indexes."""
+    op.drop_index("ix_index_contexts_due", "index_contexts")
+    op.drop_index("ix_index_requests_own", "index_requests")
     op.execute(sa.text(f"UPDATE index_adapters SET search = search || substr(digest, 65 - {LEFT_OUT})"))
     for kind, key in KEYS.items():
         op.execute(

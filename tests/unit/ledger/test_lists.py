@@ -1,6 +1,7 @@
 """Lists: what is searched is found, filters narrow, and pages join without gap or double, in every order."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Any, get_args
 
 import pytest
@@ -19,6 +20,7 @@ from adapters_core.ledger.adapter_queries import AdapterFilter, AdapterRow, Sort
 from adapters_core.ledger.context_queries import ContextFilter, find_contexts
 from adapters_core.ledger.request_queries import RequestFilter, count_requests, find_requests, waiting_requests
 from adapters_core.ledger.session import Ledger
+from adapters_core.ledger.transactions import Reader
 from tests import ledger_cast as cast
 from tests.ledger_story import Time, approve, deploy, evaluate, prepare, put, step
 
@@ -83,24 +85,39 @@ def test_filters_narrow(full: Ledger) -> None:
         assert count_adapters(db, limit=2) == 2
 
 
-def test_the_few_of_a_context_are_looked_up_and_not_sought_among_all_of_their_states(full: Ledger) -> None:
+def planned(ledger: Ledger, ask: Callable[[Reader], object]) -> str:
+    """How SQLite goes about the first statement."""
     asked: list[tuple[str, Any]] = []
 
     def statement(_connection: object, _cursor: object, text: str, given: Any, *_: object) -> None:
         asked.append((text, given))
 
-    wanted = AdapterFilter(context="c-1", states=("generated", "evaluated", "approved"))
-    with full.read() as db:
-        event.listen(full.engine, "before_cursor_execute", statement)
-        found = find_adapters(db, wanted, sort="recent", limit=3).rows
-        event.remove(full.engine, "before_cursor_execute", statement)
+    with ledger.read() as db:
+        event.listen(ledger.engine, "before_cursor_execute", statement)
+        ask(db)
+        event.remove(ledger.engine, "before_cursor_execute", statement)
         text, given = asked[0]
-        plan = " ".join(row[-1] for row in db.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", given))
+        return " ".join(row[-1] for row in db.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", given))
 
-    assert len(found) == 3
+
+def test_the_few_of_a_context_are_looked_up_and_not_sought_among_all_of_their_states(full: Ledger) -> None:
+    wanted = AdapterFilter(context="c-1", states=("generated", "evaluated", "approved"))
+
+    plan = planned(full, lambda db: find_adapters(db, wanted, sort="recent", limit=3))
+
     assert "ix_index_adapter_contexts" in plan or "sqlite_autoindex_index_adapter_contexts" in plan
     assert "(state=?)" not in plan  # with the number besides it is a look-up
     assert "SCAN index_adapters" not in plan
+    with full.read() as db:
+        assert len(find_adapters(db, wanted, sort="recent", limit=3).rows) == 3
+
+
+def test_what_an_inbox_asks_of_ones_own_is_looked_up(full: Ledger) -> None:
+    open_ones = RequestFilter(actor=cast.ENGINEER.id, states=("requested", "in_review"))
+    due = ContextFilter(states=("active",), kept_until_before=date(2026, 12, 1))
+
+    assert "ix_index_requests_own (actor=? AND state=?)" in planned(full, lambda db: find_requests(db, open_ones))
+    assert "ix_index_contexts_due (state=? AND retention_until<?)" in planned(full, lambda db: find_contexts(db, due))
 
 
 @pytest.mark.parametrize("sort", get_args(Sort))
