@@ -3,13 +3,14 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from adapters_core.errors import LedgerError
+from adapters_core.errors import BusyError, LedgerError
 from adapters_core.ledger import adapter_queries, queries, request_queries, slot_queries
 from adapters_core.ledger.adapter_queries import AdapterFilter
 from adapters_core.ledger.jobs import Result, finish_job, lease_job, submit_job
@@ -25,7 +26,7 @@ from adapters_core.ledger.verification.verify import verify
 from tests import ledger_cast as cast
 from tests import ledger_postgres
 from tests.ledger_attacker import owner
-from tests.ledger_story import approve, deploy, prepare, step
+from tests.ledger_story import approve, deploy, prepare, put, step
 
 ROOT = Path(__file__).parents[2]
 WRITERS, EACH = 4, 15
@@ -51,6 +52,30 @@ def ledger(url: str, key: SigningKey) -> Iterator[Ledger]:
     migrate(opened)
     yield opened
     opened.close()
+
+
+@pytest.mark.postgres
+def test_a_connection_that_is_lost_is_told_by_its_reason_and_replaced(postgres: str, key: SigningKey) -> None:
+    with ledger_postgres.database(postgres) as url, closing(open_ledger(url, signer=key)) as ledger:
+        migrate(ledger)
+        with pytest.raises(BusyError, match="terminating connection due to administrator command"):
+            lose(ledger, url)
+
+        with ledger.read() as db:
+            assert queries.size(db) == 0
+        step(ledger, "context:submitted", "c-1", cast.submitted())
+        with ledger.read() as db:
+            assert queries.size(db) == 1
+
+
+def lose(ledger: Ledger, url: str) -> None:
+    """A transaction whose connection the server ends in the middle."""
+    other = create_engine(make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with closing(other.connect()) as admin, ledger.write() as tx:
+        put(tx, "context:submitted", "c-1", cast.submitted())
+        process = tx.connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        admin.execute(text("SELECT pg_terminate_backend(:process, 10000)"), {"process": process})
+        put(tx, "context:submitted", "c-2", cast.submitted())
 
 
 def test_writers_at_the_same_time_lose_nothing_and_fork_nothing(ledger: Ledger, url: str, key: SigningKey) -> None:

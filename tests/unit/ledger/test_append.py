@@ -6,6 +6,7 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import rfc8785
@@ -137,6 +138,15 @@ def test_a_body_is_read_as_python_reads_it(value: Any) -> None:
     read = stated_in(body)
 
     assert json.dumps(read) == json.dumps(json.loads(body))  # 1 and 1.0 differ, and so does the order of names
+
+
+def test_the_hour_that_comes_twice_is_two_times() -> None:
+    first = datetime(2026, 11, 1, 1, 30, tzinfo=ZoneInfo("America/New_York"))
+
+    assert [time_text(first), time_text(first.replace(fold=1))] == [
+        "2026-11-01T05:30:00.000000Z",
+        "2026-11-01T06:30:00.000000Z",
+    ]
 
 
 def test_a_time_without_zone_is_refused(path: Path) -> None:

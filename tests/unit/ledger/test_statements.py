@@ -5,10 +5,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+from sqlalchemy import bindparam, select
+
 from adapters_core.ledger import outbox, vault
 from adapters_core.ledger.checkpoints import latest_checkpoint
 from adapters_core.ledger.session import Ledger, open_ledger
 from adapters_core.ledger.signing import SigningKey
+from adapters_core.ledger.statements import query
+from adapters_core.ledger.tables import entries
 from adapters_core.ledger.verification.verify import verify
 from tests import ledger_cast as cast
 from tests.ledger_story import evaluate, put, step
@@ -124,3 +129,11 @@ def test_a_ledger_of_any_length_is_asked_as_often(ledger: Ledger) -> None:
             step(ledger, "context:submitted", f"{name}-{number}", cast.submitted())
 
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("values", [{}, {"plcae": 0}, {"place": 0, "more": 1}])
+def test_a_statement_is_given_the_values_that_it_asks_for(ledger: Ledger, values: dict[str, int]) -> None:
+    body = select(entries.c.body).where(entries.c.seq == bindparam("place")).limit(1)
+
+    with ledger.read() as db, pytest.raises(TypeError, match=r"the values \['place'\] are asked for"):
+        query(db.connection, body, **values)
