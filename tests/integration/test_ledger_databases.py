@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from adapters_core.errors import BusyError, LedgerError
@@ -70,11 +71,10 @@ def test_a_connection_that_is_lost_is_told_by_its_reason_and_replaced(postgres: 
 
 def lose(ledger: Ledger, url: str) -> None:
     """A transaction whose connection the server ends in the middle."""
-    other = create_engine(make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-    with closing(other.connect()) as admin, ledger.write() as tx:
+    with psycopg.connect(url, autocommit=True) as admin, ledger.write() as tx:
         put(tx, "context:submitted", "c-1", cast.submitted())
         process = tx.connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
-        admin.execute(text("SELECT pg_terminate_backend(:process, 10000)"), {"process": process})
+        admin.execute("SELECT pg_terminate_backend(%s, 10000)", (process,))
         put(tx, "context:submitted", "c-2", cast.submitted())
 
 
