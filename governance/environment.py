@@ -66,6 +66,8 @@ class Environment:
     """Who mails are from."""
     trust_proxy: bool
     """Whether a proxy in front sets X-Forwarded-Proto and X-Forwarded-For."""
+    verify_at_once: int
+    """Entries that are verified while a page or a call waits; more are a job."""
     answered_questions: int
     """Questions of each context that the model answers in an evaluation, besides being scored on all of them."""
     sign_with_second_factor: bool
@@ -105,6 +107,7 @@ def read_environment(environ: Mapping[str, str], *, root: Path) -> Environment:
         mail_url=environ.get("RINGI_MAIL_URL") or None,
         mail_from=environ.get("RINGI_MAIL_FROM") or f"Ringi <ringi@{urlsplit(address).hostname}>",
         trust_proxy=_flag(environ, "RINGI_TRUST_PROXY", default=False),
+        verify_at_once=_number(environ, "RINGI_VERIFY_AT_ONCE", default=20_000, least=0),
         answered_questions=_number(environ, "RINGI_ANSWERED_QUESTIONS", default=8, least=FEWEST_ANSWERED),
         sign_with_second_factor=_flag(environ, "RINGI_SIGN_WITH_SECOND_FACTOR", default=False),
     )

@@ -15,7 +15,7 @@ from governance.services import retry_job as services
 
 router = Router(tags=["jobs"])
 State = Literal["queued", "leased", "done", "failed", "cancelled"]
-Kind = Literal["generate", "extend", "erase", "evaluate"]
+Kind = Literal["generate", "extend", "erase", "evaluate", "verify"]
 
 
 class Actor(Record):
@@ -34,7 +34,7 @@ class JobOut(Record):
     job_key: str
     """The digest of what was asked for."""
     kind: str
-    """generate, extend, erase or evaluate."""
+    """generate, extend, erase, evaluate or verify."""
     state: State
     """`leased`: a worker has it."""
     payload: Json

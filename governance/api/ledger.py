@@ -3,19 +3,21 @@
 from typing import Annotated
 
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Query, Router, Status
 from pydantic import Field
 
 from adapters_core.errors import UnknownSubjectError
 from adapters_core.ledger.checkpoints import Checkpoint, latest_checkpoint
 from adapters_core.ledger.transactions import Reader
 from governance.api.fields import Given, Json, Moment, Record
-from governance.api.reading import read
+from governance.api.jobs import JobOut
+from governance.api.reading import actor_of, read
 from governance.installation import installation
 from governance.selectors import audit_reads, verification
 from governance.selectors.consistency import consistency
 from governance.services.note_left import note_left
 from governance.services.note_verified import note_verified
+from governance.services.verify_later import verify_later
 
 router = Router(tags=["ledger"])
 Size = Annotated[int, Query(ge=1, lt=2**53, description="Entries of a tree")]
@@ -132,18 +134,18 @@ def prove_consistency(request: HttpRequest, first: Size, second: Size) -> object
     return read(request, lambda db: consistency(db, first, second))
 
 
-@router.post("/verifications", response=Verified)
+@router.post("/verifications", response={200: Verified, 202: JobOut})
 def verify_ledger(request: HttpRequest, body: VerifyIn) -> object:
-    """Verify now. It changes nothing but how far the ledger counts as verified."""
+    """Verify now: 200. 202 where it takes long: a job, whose result says the same.
+
+    It changes nothing but how far the ledger counts as verified.
+    """
     wanted = verification.Wanted(full=body.full, artifacts=body.artifacts, anchors=tuple(body.anchors))
+    if read(request, lambda db: verification.takes_long(db, wanted)):
+        return Status(202, verify_later(actor_of(request), wanted.to_json()))
     found = read(request, lambda db: verification.run(db, wanted))
     note_verified(found.report)
-    return {
-        "ok": found.report.ok,
-        "levels": found.report.levels,
-        "findings": [{**vars(one), "meaning": str(meaning)} for one, meaning in found.findings],
-        "seconds": found.seconds,
-    }
+    return found.to_json()
 
 
 def _latest(db: Reader) -> Checkpoint:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from django.conf import settings
@@ -10,16 +10,18 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from adapters_core.errors import RingiError
-from adapters_core.ledger import slot_queries
+from adapters_core.ledger import adapter_queries, queries, slot_queries
 from adapters_core.ledger.signing import VerifyingKey, load_public
 from adapters_core.ledger.transactions import Reader
 from adapters_core.ledger.verification.artifacts import verify_artifacts
 from adapters_core.ledger.verification.findings import Finding, Report
 from adapters_core.ledger.verification.serving import Observed, verify_serving
-from adapters_core.ledger.verification.verify import verified_size, verify
+from adapters_core.ledger.verification.verify import Progress, verified_size, verify
 from governance.engines.engine import loaded_name
 from governance.installation import installation, key_path
 
+FILE_IN_ENTRIES = 100
+"""Entries that are verified in the time in which an adapter's files are."""
 LEVELS: dict[str, Promise] = {
     "V0": _("Every entry against its hash, and every link of the chain"),
     "V1": _("Signatures of the checkpoints, and what they sign"),
@@ -65,6 +67,15 @@ class Wanted:
     anchors: tuple[Mapping[str, Any], ...] = ()
     """Envelopes of checkpoints that were kept elsewhere."""
 
+    def to_json(self) -> dict[str, Any]:
+        """As a job states it."""
+        return {
+            "full": self.full,
+            "artifacts": self.artifacts,
+            "serving": self.serving,
+            "anchors": [dict(one) for one in self.anchors],
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -72,6 +83,20 @@ class Outcome:
 
     report: Report
     seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As programs read it."""
+        report = self.report
+        return {
+            "ok": report.ok,
+            "levels": list(report.levels),
+            "since": report.since,
+            "size": report.size,
+            "root_hash": report.root_hash,
+            "checkpoint": report.checkpoint,
+            "seconds": round(self.seconds, 3),
+            "findings": [{**asdict(finding), "meaning": str(meaning)} for finding, meaning in self.findings],
+        }
 
     @property
     def levels(self) -> tuple[tuple[str, Promise, int], ...]:
@@ -85,6 +110,28 @@ class Outcome:
         return tuple((finding, MEANINGS[finding.code]) for finding in self.report.findings)
 
 
+def outcome_from(stated: Mapping[str, Any]) -> Outcome:
+    """The outcome that :meth:`Outcome.to_json` stated."""
+    names = [field.name for field in fields(Finding)]
+    report = Report(
+        levels=tuple(stated["levels"]),
+        since=stated["since"],
+        size=stated["size"],
+        root_hash=stated["root_hash"],
+        checkpoint=stated["checkpoint"],
+        findings=tuple(Finding(**{name: one[name] for name in names}) for one in stated["findings"]),
+    )
+    return Outcome(report=report, seconds=stated["seconds"])
+
+
+def takes_long(reader: Reader, wanted: Wanted) -> bool:
+    """Whether it takes longer than anybody waits for a page: a worker does it then, as a job."""
+    entries = queries.size(reader) - (0 if wanted.full else verified_size(reader))
+    few = settings.VERIFY_AT_ONCE // FILE_IN_ENTRIES
+    many = wanted.artifacts and adapter_queries.count_adapters(reader, limit=few + 1) > few
+    return many or entries > settings.VERIFY_AT_ONCE
+
+
 def public_keys() -> tuple[VerifyingKey, ...]:
     """The keys that may have signed: from their file, never from the database that is verified.
 
@@ -95,11 +142,11 @@ def public_keys() -> tuple[VerifyingKey, ...]:
     return (load_public(key_path("ledger.key.pub")),)
 
 
-def run(reader: Reader, wanted: Wanted) -> Outcome:
+def run(reader: Reader, wanted: Wanted, progress: Progress = lambda _done, _total: None) -> Outcome:
     """Verify. Finds; never raises for what it finds. Raises as :func:`public_keys`."""
     began = time.monotonic()
     since = 0 if wanted.full else verified_size(reader)
-    report = verify(reader, public_keys(), since=since, anchors=wanted.anchors)
+    report = verify(reader, public_keys(), since=since, anchors=wanted.anchors, progress=progress)
     if wanted.artifacts:
         more = verify_artifacts(reader, settings.VAR / "artifacts")
         report = replace(report, levels=(*report.levels, "V3"), findings=(*report.findings, *more))

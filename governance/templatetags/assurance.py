@@ -39,6 +39,7 @@ JOB_NAMES: dict[str, Promise] = {
     "extend": pgettext_lazy("kind of job", "Add to an adapter"),
     "erase": pgettext_lazy("kind of job", "Erase from an adapter"),
     "evaluate": pgettext_lazy("kind of job", "Evaluate an adapter"),
+    "verify": pgettext_lazy("kind of job", "Verify the ledger"),
 }
 STAGE_NAMES: dict[str, Promise] = {
     "generate": pgettext_lazy("stage of a job", "reading the text"),
@@ -49,6 +50,7 @@ STAGE_NAMES: dict[str, Promise] = {
     "retention": pgettext_lazy("stage of a job", "asking about other things"),
     "attribution": pgettext_lazy("stage of a job", "finding where it comes from"),
     "canary": pgettext_lazy("stage of a job", "taking the canary"),
+    "verify": pgettext_lazy("stage of a job", "going through the entries"),
 }
 TOPIC_NAMES: dict[str, Promise] = {
     "engine.deploy": pgettext_lazy("kind of message", "Deployment, to the engine"),

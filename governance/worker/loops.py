@@ -13,7 +13,7 @@ from governance.worker import delivering, projection
 from governance.worker.core_state import note_generator
 from governance.worker.reconciling import reconcile, reconcile_mlflow
 from governance.worker.sweeping import sweep
-from governance.worker.working import work_once
+from governance.worker.working import ON_THE_LEDGER, work_once
 from governance.worker.workplace import Workplace
 
 URGENT_SECONDS = 0.1
@@ -39,6 +39,7 @@ class Worker:
         loops: Sequence[tuple[str, Turn, float]] = (
             *((f"deployments {number}", urgent, URGENT_SECONDS) for number in range(1, DEPLOYMENTS_AT_ONCE + 1)),
             ("jobs", lambda: work_once(at), PAUSE_SECONDS),
+            ("verifications", lambda: work_once(at, ON_THE_LEDGER), PAUSE_SECONDS),
             ("messages", self._messages(delivering.OTHERS), PAUSE_SECONDS),
             ("mlflow", self._messages(projection.TOPICS), PAUSE_SECONDS),
             ("reconciler", self._reconciled, reconcile_seconds),

@@ -1,6 +1,7 @@
 """One job from its lease to its end."""
 
 import logging
+from collections.abc import Callable, Mapping
 
 from adapters_core.errors import LeaseLostError, RingiError
 from adapters_core.ledger.job_queries import Job
@@ -8,23 +9,27 @@ from adapters_core.ledger.jobs import fail_job, lease_job
 from governance.worker.evaluating import evaluate
 from governance.worker.generating import MAKERS
 from governance.worker.heartbeat import Heartbeat
+from governance.worker.verifying import verify
 from governance.worker.workplace import Workplace, passes
 
-KINDS = (*MAKERS, "evaluate")
+WORK: Mapping[str, Callable[[Workplace, Job, Heartbeat], object]] = {**MAKERS, "evaluate": evaluate, "verify": verify}
+"""Kind of a job -> what does it."""
+ON_THE_CORE = (*MAKERS, "evaluate")
+ON_THE_LEDGER = ("verify",)
 LONGEST_PAUSE = 20.0
 _TRIES_OF_A_FAULT = 3
 _LOG = logging.getLogger("ringi.worker")
 
 
-def work_once(at: Workplace) -> bool:
-    """Do the job that is next; answers whether there was one."""
+def work_once(at: Workplace, kinds: tuple[str, ...] = ON_THE_CORE) -> bool:
+    """Do the job of these kinds that is next; answers whether there was one."""
     with at.ledger.write() as tx:
-        job = lease_job(tx, worker=at.name, kinds=KINDS, seconds=at.lease_seconds)
+        job = lease_job(tx, worker=at.name, kinds=kinds, seconds=at.lease_seconds)
     if job is None:
         return False
     try:
         with Heartbeat(at.ledger, job, seconds=at.lease_seconds) as beat:
-            (evaluate if job.kind == "evaluate" else MAKERS[job.kind])(at, job, beat)
+            WORK[job.kind](at, job, beat)
     except LeaseLostError:
         _LOG.info("job %s went to another worker", job.job)
     except RingiError as error:

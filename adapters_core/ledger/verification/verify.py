@@ -1,6 +1,6 @@
 """Verifying a ledger in its database: chain, checkpoints, guards, indexes; wholly, or from a verified checkpoint on."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 
 from adapters_core.errors import IntegrityError
+from adapters_core.ledger import queries
 from adapters_core.ledger.chain import GENESIS, Frontier
 from adapters_core.ledger.checkpoints import stored_frontier
 from adapters_core.ledger.records import entry_of, parse_time, time_text
@@ -30,6 +31,7 @@ from adapters_core.ledger.verification.walk import Walk
 from adapters_core.ledger.work_tables import marks
 
 VERIFIED = "verified"
+Progress = Callable[[int, int], None]
 
 
 def verify(
@@ -39,6 +41,7 @@ def verify(
     since: int = 0,
     anchors: Iterable[Mapping[str, Any]] = (),
     indexes: bool = True,
+    progress: Progress = lambda _done, _total: None,
 ) -> Report:
     """Verify chain (V0), checkpoints (V1), guards and indexes. Finds; never raises for what it finds.
 
@@ -50,15 +53,16 @@ def verify(
             in a full run. 0 for a full run.
         anchors: envelopes of checkpoints that were kept elsewhere.
         indexes: whether the search indexes are compared with what follows from the entries.
+        progress: told how many entries were gone through, of how many; what it raises ends the verification.
     """
     kept = tuple(anchors)
     if since and (resumed := _resume(reader, keys, since)):
         walk, before = resumed
-        report = _verify(reader, keys, walk, before, anchors=kept, index_check=None)
+        report = _verify(reader, keys, walk, before, anchors=kept, index_check=None, progress=progress)
         if report.ok:
             return report
     index_check = IndexCheck(reader) if indexes else None
-    return _verify(reader, keys, Walk(), None, anchors=kept, index_check=index_check)
+    return _verify(reader, keys, Walk(), None, anchors=kept, index_check=index_check, progress=progress)
 
 
 def verified_size(reader: Reader) -> int:
@@ -98,13 +102,14 @@ def _verify(
     *,
     anchors: tuple[Mapping[str, Any], ...],
     index_check: IndexCheck | None,
+    progress: Progress,
 ) -> Report:
     since = walk.size
     statements, findings = check_signatures(
         stored_checkpoints(reader, since=since + 1 if before else 0), keys, after=before
     )
     kept, strange = _anchors(anchors, keys)
-    _walk(reader, walk, {item.size for item in statements} | kept, index_check)
+    _walk(reader, walk, {item.size for item in statements} | kept, index_check, progress)
     findings += [*walk.findings, *strange, *check_guards(reader)]
     if walk.broken:
         findings += diagnose(chain.from_iterable(stored_entries(reader)))
@@ -126,7 +131,8 @@ def _verify(
     )
 
 
-def _walk(reader: Reader, walk: Walk, sizes: set[int], index_check: IndexCheck | None) -> None:
+def _walk(reader: Reader, walk: Walk, sizes: set[int], index_check: IndexCheck | None, progress: Progress) -> None:
+    since, end = walk.size, queries.size(reader)
     for batch in stored_entries(reader, since=walk.size or None):
         read = []
         for row in batch:
@@ -138,6 +144,7 @@ def _walk(reader: Reader, walk: Walk, sizes: set[int], index_check: IndexCheck |
                 index_check.take([entry_of(stated, row.body, row.leaf_hash) for stated, row in read])
             except IntegrityError as error:
                 walk.findings.append(_no_entry(read[0][1].seq, error))
+        progress(walk.size - since, max(end, walk.size) - since)
 
 
 def _resume(reader: Reader, keys: Sequence[VerifyingKey], size: int) -> tuple[Walk, Statement] | None:

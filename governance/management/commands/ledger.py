@@ -46,36 +46,12 @@ class Command(BaseCommand):
         except RingiError as error:
             raise CommandError(str(error), returncode=error.exit_status) from error
         with translation.override("en"):
-            self.stdout.write(json.dumps(_stated(outcome), indent=2) if options["json"] else _told(outcome))
+            self.stdout.write(json.dumps(outcome.to_json(), indent=2) if options["json"] else _told(outcome))
         if not outcome.report.ok:
             raise CommandError(
                 f"{len(outcome.report.findings)} findings: the ledger is not as it was recorded",
                 returncode=IntegrityError.exit_status,
             )
-
-
-def _stated(outcome: Outcome) -> Mapping[str, Any]:
-    report = outcome.report
-    return {
-        "ok": report.ok,
-        "levels": list(report.levels),
-        "since": report.since,
-        "size": report.size,
-        "root_hash": report.root_hash,
-        "checkpoint": report.checkpoint,
-        "seconds": round(outcome.seconds, 3),
-        "findings": [
-            {
-                "level": finding.level,
-                "code": finding.code,
-                "what": finding.what,
-                "meaning": str(meaning),
-                "detail": finding.detail,
-                "seq": finding.seq,
-            }
-            for finding, meaning in outcome.findings
-        ],
-    }
 
 
 def _told(outcome: Outcome) -> str:

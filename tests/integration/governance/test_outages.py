@@ -33,7 +33,7 @@ from governance.worker.delivering import deliver_some
 from governance.worker.deploying import CANARY_TOPIC
 from governance.worker.heartbeat import Heartbeat
 from governance.worker.reconciling import reconcile, reconcile_mlflow
-from governance.worker.working import KINDS, work_once
+from governance.worker.working import ON_THE_CORE, work_once
 from governance.worker.workplace import Workplace
 from tests.cast import HANAKO, MISAKI
 from tests.factories.cores import RunningCore
@@ -262,7 +262,7 @@ def test_a_worker_that_was_killed_loses_nothing_and_records_nothing_twice(place:
     context = submit_context(place.actor(HANAKO), title="Ferry", text=FERRY)
     job = generate(place.actor(HANAKO), context=context)
     with place.ledger.write() as tx:
-        killed = lease_job(tx, worker="killed", kinds=KINDS, seconds=30)
+        killed = lease_job(tx, worker="killed", kinds=ON_THE_CORE, seconds=30)
     assert killed is not None
     assert not work_once(at)
 
