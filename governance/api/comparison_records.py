@@ -4,7 +4,7 @@ from typing import Literal
 
 from governance.api.fields import Moment, Record
 
-Word = Literal["better", "worse", "unchanged", "incomparable"]
+Word = Literal["better", "worse", "unchanged", "incomparable", "beside"]
 
 
 class Lineage(Record):
@@ -84,12 +84,14 @@ class Verdict(Record):
     """A candidate against the first one, over the questions that both were asked."""
 
     word: Word
+    """`beside`: the difference is shown, and another metric decides."""
     reason: str
     questions: int
     difference: float | None
     low: float | None
     high: float | None
     p_value: float | None
+    """Corrected for all pairs that are compared (Holm); null: no test was made."""
 
 
 class Score(Record):
@@ -152,7 +154,7 @@ class Recommendation(Record):
 
     take: str | None
     """Its key; null: none can be recommended."""
-    code: Literal["best", "least_change", "only", "no_gain", "incomparable", "all_barred", "not_measured"]
+    code: Literal["best", "least_change", "least_harm", "only", "no_gain", "incomparable", "all_barred", "not_measured"]
     sentence: str
     cautions: list[str]
     beaten_by: list[str]

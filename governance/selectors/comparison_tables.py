@@ -44,7 +44,7 @@ def scores(sheet: Sheet) -> Table:
     """Every score with its interval and its verdict against the first candidate."""
     header = (
         *(_("Questions"), _("Metric"), _("Candidate"), _("Value"), _("Lower bound"), _("Upper bound"), _("Count")),
-        *(_("Verdict"), _("Reason"), _("Difference"), _("p-value"), _("Questions asked of both")),
+        *(_("Verdict"), _("Reason"), _("Difference"), _("Corrected p-value"), _("Questions asked of both")),
     )
     rows: list[tuple[Value, ...]] = []
     for row in sheet.comparison.rows:
@@ -57,8 +57,8 @@ def scores(sheet: Sheet) -> Table:
                     *(score.value, score.low, score.high, score.count),
                     str(VERDICTS[verdict.word]) if verdict else None,
                     str(REASONS[verdict.reason]) if verdict else None,
-                    difference.interval.value if difference else None,
-                    difference.p_value if difference else None,
+                    difference.value if difference else None,
+                    verdict.p_value if verdict else None,
                     verdict.questions if verdict else None,
                 )
             )

@@ -94,12 +94,13 @@ def test_the_first_sentence_says_which_one_to_take(akira: Client, two: Two) -> N
 
 
 def test_verdicts_are_said_in_words(akira: Client, two: Two) -> None:
+    assert "あらかじめ定めた一つ" in akira.get(two.address).text
     page = in_english(akira).get(two.address).text
 
     assert '<span class="chip chip-good">better</span>' in page
     assert '<span class="chip chip-bad">worse</span>' in page
     assert '<span class="chip chip-key">unchanged</span>' in page
-    assert "too few questions for a test" in page
+    assert "One metric decides, fixed beforehand" in page
 
 
 def test_words_that_differ_are_marked(akira: Client, two: Two) -> None:
