@@ -133,7 +133,7 @@ def _decided(tested: Verdict) -> Verdict:
     if tested.p_value <= LEVEL and (interval.low > 0 or interval.high < 0):
         less = interval.value < 0
         return replace(tested, word="better" if less == (DECIDING in LOWER_IS_BETTER) else "worse", reason="shown")
-    if -MARGIN <= interval.low and interval.high <= MARGIN:
+    if interval.low >= -MARGIN and interval.high <= MARGIN:
         return replace(tested, word="unchanged", reason="same")
     return tested
 

@@ -47,10 +47,12 @@ class Cost(Record):
 
 
 class CostRow(Record):
-    """What one candidate costs, against the document in the prompt."""
+    """What one candidate costs, against its own documents in the prompt."""
 
     key: str
     cost: Cost
+    prompt: Cost | None
+    """Of its documents in the prompt; null for a baseline, and where that was not measured."""
     break_even: int | None
     """Questions from which on it takes less time than the prompt; null: never, or not known."""
     known: bool

@@ -87,15 +87,17 @@ def norms(sheet: Sheet) -> Table:
 
 
 def costs(sheet: Sheet) -> Table:
-    """Time, storage, and from how many questions on an adapter takes less time than the prompt."""
+    """Time, storage, and from how many questions on an adapter takes less time than its documents in the prompt."""
     header = (
         *(_("Candidate"), _("Seconds to make"), _("Seconds for an answer")),
-        *(_("Tokens with every question"), _("Bytes kept"), _("Break-even (questions)")),
+        *(_("Tokens with every question"), _("Bytes kept"), _("Seconds for an answer by the prompt")),
+        _("Break-even (questions)"),
     )
     rows = tuple(
         (
             *(column.label, row.cost.adapt_seconds, row.cost.query_seconds),
-            *(row.cost.carried_tokens, row.cost.kept_bytes, row.break_even),
+            *(row.cost.carried_tokens, row.cost.kept_bytes),
+            *(row.prompt.query_seconds if row.prompt else None, row.break_even),
         )
         for column, row in zip(sheet.columns, sheet.costs, strict=True)
     )

@@ -7,6 +7,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
 from adapters_core.comparison.records import DECIDING, LOWER_IS_BETTER, Reason, Recommendation
+from governance.policy.gates import GateResult
+from governance.templatetags.states import measured, metric_name
 
 SUITES: Mapping[str, Promise] = {
     "context": gettext_lazy("Questions on the document"),
@@ -70,6 +72,7 @@ _HARM = gettext_lazy(
     "Mind the side effect: it answers unrelated questions worse than the base model alone (%(finding)s)."
 )
 _BEATEN = gettext_lazy("%(names)s is shown to be better still; weigh that against what it costs with every question.")
+_MISSED = gettext_lazy("It does not pass the gates of the policy %(policy)s: %(gates)s.")
 _SHARES = frozenset({"contains", "f1", "exact_match"})
 
 
@@ -100,6 +103,22 @@ def cautions(found: Recommendation, names: Mapping[str, str]) -> tuple[str, ...]
     if found.beaten_by:
         said.append(str(_BEATEN) % {"names": _listed(names[key] for key in found.beaten_by)})
     return tuple(said)
+
+
+def missed(policy: str, results: Iterable[GateResult]) -> str:
+    """What to know of a recommended adapter that does not pass the gates of a policy; empty where it passes all."""
+    failed = [_missed_gate(one) for one in results if not one.passed]
+    return str(_MISSED) % {"policy": quoted(policy), "gates": _listed(failed)} if failed else ""
+
+
+def _missed_gate(result: GateResult) -> str:
+    gate = result.gate
+    said = {
+        "gate": metric_name(gate.metric),
+        "value": _("not measured") if result.value is None else measured(result.value, gate.metric),
+        "least": f"{'≥' if gate.operator == '>=' else '≤'} {measured(gate.threshold, gate.metric)}",
+    }
+    return _("%(gate)s %(value)s (%(least)s is demanded)") % said
 
 
 def quoted(name: str) -> str:
