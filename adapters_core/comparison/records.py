@@ -4,21 +4,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from adapters_core.evaluation.intervals import Difference
+from adapters_core.evaluation.intervals import Interval
 
 Kind = Literal["adapter", "baseline"]
-Word = Literal["better", "worse", "unchanged", "incomparable"]
+Word = Literal["better", "worse", "unchanged", "incomparable", "beside"]
 Suite = Literal["context", "general"]
+Code = Literal["best", "least_change", "least_harm", "only", "no_gain", "incomparable", "all_barred", "not_measured"]
 SUITES: tuple[Suite, ...] = ("context", "general")
-"""Questions on the contexts, and questions that have nothing to do with them; in the order in which they decide."""
+"""Questions on the contexts, which decide, and questions that have nothing to do with them, which warn."""
 LOWER_IS_BETTER = frozenset({"nll"})
 """Of the metrics; of all others more is better."""
-MARGINS: Mapping[str, float] = {"nll": 0.1}
-"""A mean difference that makes no difference in practice: nats per token; of all others see SHARE_MARGIN."""
-SHARE_MARGIN = 0.05
-"""As above, of metrics that are shares of one."""
+MARGIN = 0.1
+"""A mean difference of the deciding metric, nats per token, that makes no difference in practice."""
 METRICS = ("contains", "nll", "f1", "exact_match")
-"""In the order in which they decide: what a reader sees first, then what tells candidates apart most finely."""
+"""In the order in which they are shown."""
+DECIDING = "nll"
+"""The one metric that is tested, fixed before anything is measured: every question is scored by it, and it tells
+candidates apart most finely. The others are shown beside it: to look at all of them for one that shows a difference
+finds one where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -95,11 +98,14 @@ class Verdict:
     """A candidate against another one by one metric."""
 
     word: Word
+    """``beside``: shown only, since another metric decides."""
     reason: str
-    """shown, same; or why the two cannot be compared: different_base, not_measured, other_not_measured, report_missing,
-    no_common_questions, too_few, undecided."""
-    difference: Difference | None = None
+    """shown, same, beside; or why the two cannot be compared: different_base, not_measured, other_not_measured,
+    report_missing, no_common_questions, too_few, undecided."""
+    difference: Interval | None = None
     """Mean over the questions asked of both, this candidate minus the other."""
+    p_value: float | None = None
+    """Of the paired test, corrected for all pairs that are compared; None: no test was made."""
     unit: Literal["document", "question"] | None = None
     """What was resampled."""
     questions: int = 0
@@ -142,8 +148,8 @@ class Reason:
     other: str
     """Keys of the two."""
     suite: Suite
-    metric: str
     verdict: Verdict
+    """By the deciding metric."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,10 +158,11 @@ class Recommendation:
 
     take: str | None
     """Its key; None: none can be recommended."""
-    code: Literal["best", "least_change", "only", "no_gain", "incomparable", "all_barred", "not_measured"]
+    code: Code
     """best: shown better than every other adapter. least_change: no adapter is shown to be better, this one changes
-    the model least. only: the only adapter that can be taken. no_gain: not shown to be better than the base without
-    the context. The others: why none is recommended."""
+    the model least. least_harm: the same, among those that are not shown to harm other knowledge, where another one
+    is. only: the only adapter that can be taken. no_gain: not shown to be better than the base without the context.
+    The others: why none is recommended."""
     reasons: tuple[Reason, ...] = ()
     against_bare: Reason | None = None
     """The best adapter against the base without the context; None where that was not looked at."""

@@ -1,17 +1,25 @@
-"""Whether one candidate is better than another: paired by question, tested, never guessed.
+"""Whether candidates are better than one another: paired by question, tested, never guessed.
 
-better, worse   the mean paired difference is not 0: sign-flip permutation p <= 0.05 and an interval without 0
-unchanged       neither, and the whole interval lies within what makes no difference in practice (MARGINS)
+One metric is tested, which was fixed beforehand (``DECIDING``). For each suite the p-values of all pairs that are
+compared are corrected together (Holm 1979): that any of several equal candidates is called better happens in at most
+5 of 100 comparisons, however many there are.
+
+better, worse   the mean paired difference is not 0: corrected sign-flip permutation p <= 0.05, an interval without 0
+unchanged       neither, and the whole interval lies within what makes no difference in practice (MARGIN)
 incomparable    everything else, with the reason; also where the questions asked leave it open ("undecided")
+beside          another metric, whose difference is shown without a test
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
 from typing import Literal
 
 from adapters_core.comparison.records import (
+    DECIDING,
     LOWER_IS_BETTER,
-    MARGINS,
-    SHARE_MARGIN,
+    MARGIN,
+    SUITES,
     Answered,
     Candidate,
     Question,
@@ -20,17 +28,40 @@ from adapters_core.comparison.records import (
     Verdict,
     Word,
 )
-from adapters_core.evaluation.intervals import Difference, bootstrap_interval, paired_difference
+from adapters_core.evaluation.intervals import Interval, bootstrap_interval, holm, paired_difference
 
 LEVEL = 0.05
 FEWEST = 6
-"""Units below which the test cannot answer yes: the smallest p of n signs is 2 / 2**n, above 0.05 for n < 6."""
+"""Units below which the test cannot answer yes, even for a single pair: the smallest p of n signs is 2 / 2**n, above
+0.05 for n < 6. Of more pairs more is asked: 7 units for 3 pairs, 8 for 6, 10 for 21, the most that are compared."""
 SEED = 0
 Unit = Literal["document", "question"]
+Verdicts = Mapping[tuple[str, str, Suite], Verdict]
+"""(key, key of the other, suite) -> the first one against the other by the deciding metric, for every pair."""
+_MIRRORED: Mapping[Word, Word] = {"better": "worse", "worse": "better"}
 
 
-def judge(mine: Candidate, other: Candidate, *, suite: Suite, metric: str) -> Verdict:
-    """A candidate against another one by a metric of a suite."""
+def judge_all(candidates: Sequence[Candidate]) -> Verdicts:
+    """Every candidate against every other one, both ways round; a key that comes twice counts once."""
+    distinct = {one.key: one for one in candidates}.values()
+    found: dict[tuple[str, str, Suite], Verdict] = {}
+    for suite in SUITES:
+        pairs = [(a, b, paired(a, b, suite=suite, metric=DECIDING)) for a, b in combinations(distinct, 2)]
+        corrected = iter(holm([verdict.p_value for _a, _b, verdict in pairs if verdict.p_value is not None]))
+        for a, b, verdict in pairs:
+            known = verdict if verdict.p_value is None else _decided(replace(verdict, p_value=next(corrected)))
+            found[a.key, b.key, suite] = known
+            found[b.key, a.key, suite] = (
+                _mirrored(known) if known.difference else paired(b, a, suite=suite, metric=DECIDING)
+            )
+    return found
+
+
+def paired(mine: Candidate, other: Candidate, *, suite: Suite, metric: str) -> Verdict:
+    """The measured difference of a pair by a metric, without a judgement: that is ``judge_all``'s, over all pairs.
+
+    The p-value is that of this pair alone.
+    """
     if mine.base != other.base:
         return Verdict(word="incomparable", reason="different_base")
     first, second = values_of(mine.answers, suite, metric), values_of(other.answers, suite, metric)
@@ -38,21 +69,28 @@ def judge(mine: Candidate, other: Candidate, *, suite: Suite, metric: str) -> Ve
         if not values:
             known = (suite, metric) in candidate.stated
             return Verdict(word="incomparable", reason="report_missing" if known else reason)
-    return _judge_values(first, second, metric)
+    return _paired_values(first, second, metric)
 
 
-def _judge_values(mine: Mapping[Question, float], other: Mapping[Question, float], metric: str) -> Verdict:
-    """Paired values of two candidates, by question."""
+def _paired_values(mine: Mapping[Question, float], other: Mapping[Question, float], metric: str) -> Verdict:
     common = sorted(mine.keys() & other.keys())
     if not common:
         return Verdict(word="incomparable", reason="no_common_questions")
     unit, clusters = _units(common)
     first, second = [mine[question] for question in common], [other[question] for question in common]
     difference = paired_difference(first, second, seed=SEED, clusters=clusters)
+    shown = Verdict(
+        word="beside",
+        reason="beside",
+        difference=difference.interval if difference else None,
+        unit=unit,
+        questions=len(common),
+    )
+    if metric != DECIDING:
+        return shown
     if difference is None or len(set(clusters)) < FEWEST:
-        return Verdict(word="incomparable", reason="too_few", difference=difference, unit=unit, questions=len(common))
-    word, reason = _word(difference, metric)
-    return Verdict(word=word, reason=reason, difference=difference, unit=unit, questions=len(common))
+        return replace(shown, word="incomparable", reason="too_few")
+    return replace(shown, word="incomparable", reason="undecided", p_value=difference.p_value)
 
 
 def score_of(candidate: Candidate, *, suite: Suite, metric: str) -> Score:
@@ -87,17 +125,33 @@ def _units(questions: Sequence[Question]) -> tuple[Unit, list[Question | str]]:
     return "question", list(questions)
 
 
-def _word(difference: Difference, metric: str) -> tuple[Word, str]:
-    if _shown(difference):
-        less = difference.interval.value < 0
-        return "better" if less == (metric in LOWER_IS_BETTER) else "worse", "shown"
-    low, high, margin = difference.interval.low, difference.interval.high, MARGINS.get(metric, SHARE_MARGIN)
-    if low is not None and high is not None and -margin <= low and high <= margin:
-        return "unchanged", "same"
-    return "incomparable", "undecided"
+def _decided(tested: Verdict) -> Verdict:
+    """A tested pair with its corrected p-value, in a word."""
+    interval = tested.difference
+    if interval is None or interval.low is None or interval.high is None or tested.p_value is None:
+        return tested
+    if tested.p_value <= LEVEL and (interval.low > 0 or interval.high < 0):
+        less = interval.value < 0
+        return replace(tested, word="better" if less == (DECIDING in LOWER_IS_BETTER) else "worse", reason="shown")
+    if interval.low >= -MARGIN and interval.high <= MARGIN:
+        return replace(tested, word="unchanged", reason="same")
+    return tested
 
 
-def _shown(difference: Difference) -> bool:
-    low, high = difference.interval.low, difference.interval.high
-    apart = low is not None and high is not None and (low > 0 or high < 0)
-    return apart and difference.p_value is not None and difference.p_value <= LEVEL
+def _mirrored(verdict: Verdict) -> Verdict:
+    """The same pair seen from the other side."""
+    return replace(
+        verdict,
+        word=_MIRRORED.get(verdict.word, verdict.word),
+        difference=_negative(verdict.difference) if verdict.difference else None,
+    )
+
+
+def _negative(interval: Interval) -> Interval:
+    low, high = interval.low, interval.high
+    return replace(
+        interval,
+        value=-interval.value,
+        low=None if high is None else -high,
+        high=None if low is None else -low,
+    )

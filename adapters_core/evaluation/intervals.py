@@ -43,7 +43,8 @@ class Difference:
     interval: Interval
     """Mean difference, first minus second."""
     p_value: float | None
-    """Two-sided, of a sign-flip permutation test by cluster; None: a single cluster tells nothing."""
+    """Two-sided, of a sign-flip permutation test by cluster: over all flips where they are no more than the resamples;
+    None: a single cluster tells nothing."""
 
 
 def bootstrap_interval(
@@ -86,7 +87,8 @@ def paired_difference(
     """Mean of ``first - second`` over the same questions, with interval and p-value; None without values.
 
     The p-value is two-sided: how often a mean at least as far from 0 arises when each cluster's difference keeps
-    or flips its sign by a coin, the observed case counted in (so never 0).
+    or flips its sign, in every way where these are at most ``resamples``, else by a coin; the observed case is counted
+    in (so never 0).
 
     Raises:
         InputError: lengths differ, or an option is out of its bounds.
@@ -129,6 +131,20 @@ def ratio_interval(
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(gained > 0, (totals[:, 0] - totals[:, 1]) / gained, np.nan)
     return _interval(columns, float((a - b) / (c - d)), ratios, level)
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """p-values of tests that are read together, corrected step by step (Holm 1979): in the order given, at most 1.
+
+    Whatever the tests have to do with each other, one at or below a level where nothing differs comes about with at
+    most that probability.
+    """
+    ordered = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    corrected, least = [0.0] * len(p_values), 0.0
+    for done, place in enumerate(ordered):
+        least = max(least, min(1.0, (len(p_values) - done) * p_values[place]))
+        corrected[place] = least
+    return tuple(corrected)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,9 +204,12 @@ def _interval(columns: _Columns, value: float, resampled: Floats, level: float) 
 def _sign_flip(differences: Floats, seed: int, resamples: int) -> float | None:
     if differences.size == 1:
         return None
-    generator = np.random.default_rng(seed)
     # A tiny margin: sums in another order differ in the last bit and must still count as equal.
     observed = abs(differences.sum()) * (1 - 1e-12)
+    if 2**differences.size <= resamples:
+        flips = 1.0 - 2.0 * (np.arange(2**differences.size)[:, None] >> np.arange(differences.size) & 1)
+        return float((np.abs(flips @ differences) >= observed).mean())
+    generator = np.random.default_rng(seed)
     block, extreme = max(1, _BLOCK // differences.size), 0
     for done in range(0, resamples, block):
         signs = generator.choice([-1.0, 1.0], size=(min(block, resamples - done), differences.size))

@@ -50,7 +50,7 @@ def _candidate(column: Column) -> Mapping[str, Any]:
 
 def _score(key: str, score: Any) -> Mapping[str, Any]:  # noqa: ANN401  a record of the comparison
     verdict = score.verdict
-    interval = verdict.difference.interval if verdict and verdict.difference else None
+    interval = verdict.difference if verdict else None
     against = verdict and {
         "word": verdict.word,
         "reason": verdict.reason,
@@ -58,7 +58,7 @@ def _score(key: str, score: Any) -> Mapping[str, Any]:  # noqa: ANN401  a record
         "difference": interval.value if interval else None,
         "low": interval.low if interval else None,
         "high": interval.high if interval else None,
-        "p_value": verdict.difference.p_value if verdict.difference else None,
+        "p_value": verdict.p_value,
     }
     return {**vars(score), "key": key, "verdict": against}
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from governance.api.fields import Moment, Record
 
-Word = Literal["better", "worse", "unchanged", "incomparable"]
+Word = Literal["better", "worse", "unchanged", "incomparable", "beside"]
 
 
 class Lineage(Record):
@@ -47,10 +47,12 @@ class Cost(Record):
 
 
 class CostRow(Record):
-    """What one candidate costs, against the document in the prompt."""
+    """What one candidate costs, against its own documents in the prompt."""
 
     key: str
     cost: Cost
+    prompt: Cost | None
+    """Of its documents in the prompt; null for a baseline, and where that was not measured."""
     break_even: int | None
     """Questions from which on it takes less time than the prompt; null: never, or not known."""
     known: bool
@@ -84,12 +86,14 @@ class Verdict(Record):
     """A candidate against the first one, over the questions that both were asked."""
 
     word: Word
+    """`beside`: the difference is shown, and another metric decides."""
     reason: str
     questions: int
     difference: float | None
     low: float | None
     high: float | None
     p_value: float | None
+    """Corrected for all pairs that are compared (Holm); null: no test was made."""
 
 
 class Score(Record):
@@ -152,7 +156,7 @@ class Recommendation(Record):
 
     take: str | None
     """Its key; null: none can be recommended."""
-    code: Literal["best", "least_change", "only", "no_gain", "incomparable", "all_barred", "not_measured"]
+    code: Literal["best", "least_change", "least_harm", "only", "no_gain", "incomparable", "all_barred", "not_measured"]
     sentence: str
     cautions: list[str]
     beaten_by: list[str]

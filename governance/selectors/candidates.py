@@ -165,6 +165,22 @@ def baseline(method: str, evidence: Sequence[Evidence]) -> Candidate:
     )
 
 
+def prompt_costs(evidence: Sequence[Evidence]) -> dict[str, Cost]:
+    """Digest of an adapter -> what its own contexts cost in the prompt, where that was timed.
+
+    Of adapters of one base and the same contexts the first one's evaluation counts for all: it is the same prompt.
+    """
+    timed: dict[tuple[str, frozenset[str]], Cost] = {}
+    for one in evidence:
+        if "prompt" in one.answer_seconds:
+            timed.setdefault(_prompt_of(one), _baseline_cost("prompt", one))
+    return {one.known.row.digest: timed[_prompt_of(one)] for one in evidence if _prompt_of(one) in timed}
+
+
+def _prompt_of(found: Evidence) -> tuple[str, frozenset[str]]:
+    return found.known.row.base, frozenset(context.context for context in found.known.contexts)
+
+
 def _baseline_cost(method: str, found: Evidence) -> Cost:
     seconds = found.answer_seconds.get(method)
     if method == "prompt":

@@ -111,11 +111,15 @@ def break_even_chart(sheet: Sheet) -> Spec:
 
 
 def cost_lines(sheet: Sheet) -> Mapping[str, CostLine]:
-    """Of every candidate that was timed, and of the document in the prompt, by name."""
+    """Of every candidate that was timed, and of each adapter's documents in the prompt, by name."""
     known = {column.label: line(column.label, column.candidate.cost) for column in sheet.columns}
-    if sheet.prompt and all(column.candidate.key != "prompt" for column in sheet.columns):
-        name = _("(document in the prompt)")
-        known[name] = line(name, sheet.prompt)
+    shown = {column.candidate.cost for column in sheet.columns}
+    for column in sheet.columns:
+        prompt = sheet.prompts.get(column.candidate.key)
+        if prompt and column.lineage and prompt not in shown:
+            name = _("(in the prompt: %(documents)s)") % {"documents": " / ".join(column.lineage.contexts)}
+            known[name] = line(name, prompt)
+            shown.add(prompt)
     return {name: one for name, one in known.items() if one is not None}
 
 

@@ -10,7 +10,7 @@ from governance.selectors.comparison_sheets import Column, Sheet
 from governance.selectors.comparison_tables import Table, norms
 from governance.selectors.comparison_words import METRICS, REASONS, SUITES, VERDICTS, amount, change, p_text
 
-_TONES = {"better": "good", "worse": "bad", "unchanged": "key", "incomparable": "warn"}
+_TONES = {"better": "good", "worse": "bad", "unchanged": "key", "incomparable": "warn", "beside": ""}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Figure:
     """Empty where the interval is not known."""
     count: int | None
     verdict: str
-    """Empty for the first candidate."""
+    """Empty for the first candidate, and where another metric decides."""
     tone: str
     reason: str
     change: str
@@ -107,7 +107,7 @@ def _line(row: ScoreRow) -> Line:
                 value=amount(row.metric, score.value),
                 range=spread(row.metric, score.low, score.high),
                 count=score.count,
-                verdict=str(VERDICTS[score.verdict.word]) if score.verdict else "",
+                verdict=str(VERDICTS[score.verdict.word]) if score.verdict and score.verdict.word != "beside" else "",
                 tone=_TONES[score.verdict.word] if score.verdict else "",
                 reason=str(REASONS[score.verdict.reason]) if score.verdict else "",
                 change=_change(row.metric, score.verdict),
@@ -133,8 +133,8 @@ def stated_text(figure: Stated | None) -> str:
 def _change(metric: str, verdict: Verdict | None) -> str:
     if verdict is None or verdict.difference is None:
         return ""
-    value = change(metric, verdict.difference.interval.value)
-    return value if verdict.difference.p_value is None else f"{value} ({p_text(verdict.difference.p_value)})"
+    value = change(metric, verdict.difference.value)
+    return value if verdict.p_value is None else f"{value} ({p_text(verdict.p_value)})"
 
 
 def _answer(sheet: Sheet, row: AnswerRow) -> Answer:

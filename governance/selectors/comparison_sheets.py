@@ -9,8 +9,10 @@ from adapters_core.comparison.compare import compare
 from adapters_core.comparison.costs import CostRow, cost_rows
 from adapters_core.comparison.norms import NormRow, norm_rows
 from adapters_core.comparison.records import Candidate, Comparison, Cost
+from adapters_core.ledger import people_queries
 from adapters_core.ledger.transactions import Reader
 from adapters_core.ledger.vault import MasterKey
+from governance.policy.gates import check_gates
 from governance.selectors.candidates import (
     BASELINES,
     BETWEEN,
@@ -20,9 +22,11 @@ from governance.selectors.candidates import (
     bare_of,
     baseline,
     evidence_of,
+    prompt_costs,
     whole_keys,
 )
-from governance.selectors.comparison_words import BARRED, METHODS, cautions, quoted, recommended
+from governance.selectors.comparison_words import BARRED, METHODS, cautions, missed, quoted, recommended
+from governance.services import facts
 
 _SHORT = 12
 _LETTERS = "ABCDEF"
@@ -85,8 +89,8 @@ class Sheet:
     asked: Mapping[str, Asked]
     norms: tuple[NormRow, ...]
     costs: tuple[CostRow, ...]
-    prompt: Cost | None
-    """What the document in the prompt costs; None where that was not measured."""
+    prompts: Mapping[str, Cost]
+    """Key of an adapter -> what its own documents cost in the prompt, where that was measured."""
 
 
 def sheet(reader: Reader, master: MasterKey, keys: Sequence[str]) -> Sheet:
@@ -104,19 +108,29 @@ def sheet(reader: Reader, master: MasterKey, keys: Sequence[str]) -> Sheet:
     columns = _columns(candidates, found, compared.recommendation.take)
     names = {column.candidate.key: quoted(column.label) for column in columns}
     names = {key: str(METHODS[key]) for key in BASELINES} | names
-    prompt = baseline("prompt", evidence).cost
+    prompts = prompt_costs(evidence)
+    taken = found.get(compared.recommendation.take or "")
     return Sheet(
         key=_address(candidates),
         columns=columns,
         comparison=compared,
         sentence=recommended(compared.recommendation, names),
-        cautions=cautions(compared.recommendation, names),
+        cautions=(*cautions(compared.recommendation, names), *_missed_gates(reader, taken)),
         answers=answer_rows(candidates),
         asked={question: asked for one in evidence for question, asked in one.asked.items()},
         norms=norm_rows(candidates),
-        costs=cost_rows(candidates, prompt),
-        prompt=prompt if prompt.query_seconds else None,
+        costs=cost_rows(candidates, prompts),
+        prompts=prompts,
     )
+
+
+def _missed_gates(reader: Reader, taken: Evidence | None) -> tuple[str, ...]:
+    """A sentence for each approval policy in force whose gates the recommended adapter does not pass now."""
+    if taken is None:
+        return ()
+    evidence = facts.evidence(reader, taken.known)
+    said = (missed(one.subject.id, check_gates(one.data, evidence)) for one in people_queries.policies(reader))
+    return tuple(filter(None, said))
 
 
 def _columns(candidates: Sequence[Candidate], found: Mapping[str, Evidence], take: str | None) -> tuple[Column, ...]:

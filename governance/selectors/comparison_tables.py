@@ -44,7 +44,7 @@ def scores(sheet: Sheet) -> Table:
     """Every score with its interval and its verdict against the first candidate."""
     header = (
         *(_("Questions"), _("Metric"), _("Candidate"), _("Value"), _("Lower bound"), _("Upper bound"), _("Count")),
-        *(_("Verdict"), _("Reason"), _("Difference"), _("p-value"), _("Questions asked of both")),
+        *(_("Verdict"), _("Reason"), _("Difference"), _("Corrected p-value"), _("Questions asked of both")),
     )
     rows: list[tuple[Value, ...]] = []
     for row in sheet.comparison.rows:
@@ -57,8 +57,8 @@ def scores(sheet: Sheet) -> Table:
                     *(score.value, score.low, score.high, score.count),
                     str(VERDICTS[verdict.word]) if verdict else None,
                     str(REASONS[verdict.reason]) if verdict else None,
-                    difference.interval.value if difference else None,
-                    difference.p_value if difference else None,
+                    difference.value if difference else None,
+                    verdict.p_value if verdict else None,
                     verdict.questions if verdict else None,
                 )
             )
@@ -87,15 +87,17 @@ def norms(sheet: Sheet) -> Table:
 
 
 def costs(sheet: Sheet) -> Table:
-    """Time, storage, and from how many questions on an adapter takes less time than the prompt."""
+    """Time, storage, and from how many questions on an adapter takes less time than its documents in the prompt."""
     header = (
         *(_("Candidate"), _("Seconds to make"), _("Seconds for an answer")),
-        *(_("Tokens with every question"), _("Bytes kept"), _("Break-even (questions)")),
+        *(_("Tokens with every question"), _("Bytes kept"), _("Seconds for an answer by the prompt")),
+        _("Break-even (questions)"),
     )
     rows = tuple(
         (
             *(column.label, row.cost.adapt_seconds, row.cost.query_seconds),
-            *(row.cost.carried_tokens, row.cost.kept_bytes, row.break_even),
+            *(row.cost.carried_tokens, row.cost.kept_bytes),
+            *(row.prompt.query_seconds if row.prompt else None, row.break_even),
         )
         for column, row in zip(sheet.columns, sheet.costs, strict=True)
     )

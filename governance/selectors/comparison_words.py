@@ -6,7 +6,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
-from adapters_core.comparison.records import LOWER_IS_BETTER, Reason, Recommendation
+from adapters_core.comparison.records import DECIDING, LOWER_IS_BETTER, Reason, Recommendation
+from governance.policy.gates import GateResult
+from governance.templatetags.states import measured, metric_name
 
 SUITES: Mapping[str, Promise] = {
     "context": gettext_lazy("Questions on the document"),
@@ -28,6 +30,7 @@ VERDICTS: Mapping[str, Promise] = {
     "worse": pgettext_lazy("verdict", "worse"),
     "unchanged": pgettext_lazy("verdict", "unchanged"),
     "incomparable": pgettext_lazy("verdict", "incomparable"),
+    "beside": pgettext_lazy("verdict", "shown beside"),
 }
 REASONS: Mapping[str, Promise] = {
     "shown": gettext_lazy("the paired test shows the difference"),
@@ -39,6 +42,7 @@ REASONS: Mapping[str, Promise] = {
     "report_missing": gettext_lazy("the evaluation report is not readable, so nothing can be paired"),
     "no_common_questions": gettext_lazy("they were asked different questions"),
     "too_few": gettext_lazy("too few questions for a test"),
+    "beside": gettext_lazy("another metric decides"),
 }
 BARRED: Mapping[str, Promise] = {
     "retired": gettext_lazy("retired"),
@@ -49,6 +53,10 @@ _SENTENCES: Mapping[str, Promise] = {
     "best": gettext_lazy("Take %(name)s: it is shown to be better than %(others)s (%(finding)s)."),
     "least_change": gettext_lazy(
         "Take %(name)s: no adapter here is shown to be better than it, and it changes the model least."
+    ),
+    "least_harm": gettext_lazy(
+        "Take %(name)s: no adapter here is shown to be better than it, and of those that do not answer unrelated "
+        "questions worse it changes the model least."
     ),
     "only": gettext_lazy("Take %(name)s: it is shown to be better than the base model alone (%(finding)s)."),
     "no_gain": gettext_lazy(
@@ -64,6 +72,7 @@ _HARM = gettext_lazy(
     "Mind the side effect: it answers unrelated questions worse than the base model alone (%(finding)s)."
 )
 _BEATEN = gettext_lazy("%(names)s is shown to be better still; weigh that against what it costs with every question.")
+_MISSED = gettext_lazy("It does not pass the gates of the policy %(policy)s: %(gates)s.")
 _SHARES = frozenset({"contains", "f1", "exact_match"})
 
 
@@ -96,22 +105,38 @@ def cautions(found: Recommendation, names: Mapping[str, str]) -> tuple[str, ...]
     return tuple(said)
 
 
+def missed(policy: str, results: Iterable[GateResult]) -> str:
+    """What to know of a recommended adapter that does not pass the gates of a policy; empty where it passes all."""
+    failed = [_missed_gate(one) for one in results if not one.passed]
+    return str(_MISSED) % {"policy": quoted(policy), "gates": _listed(failed)} if failed else ""
+
+
+def _missed_gate(result: GateResult) -> str:
+    gate = result.gate
+    said = {
+        "gate": metric_name(gate.metric),
+        "value": _("not measured") if result.value is None else measured(result.value, gate.metric),
+        "least": f"{'≥' if gate.operator == '>=' else '≤'} {measured(gate.threshold, gate.metric)}",
+    }
+    return _("%(gate)s %(value)s (%(least)s is demanded)") % said
+
+
 def quoted(name: str) -> str:
     """A name as a sentence sets it apart."""
     return pgettext("a name in a sentence", "“%(name)s”") % {"name": name}
 
 
 def finding(reason: Reason) -> str:
-    """A verdict in numbers: metric, mean difference, questions, p-value."""
+    """A verdict in numbers: metric, mean difference, questions, corrected p-value."""
     verdict = reason.verdict
     if verdict.difference is None:
         return str(REASONS[verdict.reason])
     questions = ngettext("%(count)d question", "%(count)d questions", verdict.questions) % {"count": verdict.questions}
-    direction = _(" (less is better)") if reason.metric in LOWER_IS_BETTER else ""
-    moved = f"{METRICS[reason.metric]}{direction} {change(reason.metric, verdict.difference.interval.value)}"
+    direction = _(" (less is better)") if DECIDING in LOWER_IS_BETTER else ""
+    moved = f"{METRICS[DECIDING]}{direction} {change(DECIDING, verdict.difference.value)}"
     parts = [moved, questions]
-    if verdict.difference.p_value is not None:
-        parts.append(p_text(verdict.difference.p_value))
+    if verdict.p_value is not None:
+        parts.append(p_text(verdict.p_value))
     return pgettext("between items", ", ").join(parts)
 
 

@@ -65,7 +65,7 @@ def test_from_the_break_even_on_an_adapter_is_cheaper_and_before_it_is_not(
 ) -> None:
     one = candidate("a", cost=Cost(adapt_seconds=once, query_seconds=each))
 
-    (row,) = cost_rows([one], Cost(adapt_seconds=0.0, query_seconds=prompt))
+    (row,) = cost_rows([one], {"a": Cost(adapt_seconds=0.0, query_seconds=prompt)})
 
     assert row.known
     if row.break_even is None:
@@ -77,9 +77,20 @@ def test_from_the_break_even_on_an_adapter_is_cheaper_and_before_it_is_not(
 
 
 def test_without_a_measurement_there_is_no_break_even() -> None:
-    (row,) = cost_rows([candidate("a")], Cost(adapt_seconds=0.0, query_seconds=1.0))
+    prompt, cost = Cost(adapt_seconds=0.0, query_seconds=1.0), Cost(adapt_seconds=1.0, query_seconds=0.5)
+    rows = cost_rows([candidate("a"), candidate("b", cost=cost), candidate("none", kind="baseline")], {"a": prompt})
 
-    assert (row.known, row.break_even) == (False, None)
+    assert [(row.known, row.break_even) for row in rows] == [(False, None)] * 3
+
+
+def test_each_adapter_breaks_even_with_its_own_context_in_the_prompt() -> None:
+    cost = Cost(adapt_seconds=10.0, query_seconds=1.0)
+    prompts = {"a": Cost(adapt_seconds=0.0, query_seconds=2.0), "b": Cost(adapt_seconds=0.0, query_seconds=11.0)}
+
+    rows = cost_rows([candidate("a", cost=cost), candidate("b", cost=cost)], prompts)
+
+    assert [row.break_even for row in rows] == [11, 2]
+    assert [row.prompt for row in rows] == list(prompts.values())
 
 
 def report(**more: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters_core.errors import InputError, NumericalError
-from adapters_core.evaluation.intervals import Interval, bootstrap_interval, paired_difference
+from adapters_core.evaluation.intervals import Interval, bootstrap_interval, holm, paired_difference
 
 VALUES = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=40)
 
@@ -104,10 +104,25 @@ def test_the_p_value_is_that_of_all_sign_flips() -> None:
     flips = [abs(np.dot(signs, differences)) for signs in product([-1, 1], repeat=differences.size)]
     exact = np.mean([flip >= abs(differences.sum()) - 1e-12 for flip in flips])
 
-    result = paired_difference(differences, np.zeros(7), seed=0, resamples=20_000)
+    result = paired_difference(differences, np.zeros(7), seed=0, resamples=2**7)
+    drawn = paired_difference(differences, np.zeros(7), seed=0, resamples=2**7 - 1)
 
     assert result is not None
-    assert result.p_value == pytest.approx(exact, abs=0.01)
+    assert result.p_value == pytest.approx(exact)
+    assert drawn is not None
+    assert drawn.p_value == pytest.approx(exact, abs=0.1)
+
+
+def test_holm_steps_from_the_smallest_p_value() -> None:
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert holm([0.9, 0.6]) == (1.0, 1.0)
+    assert holm([]) == ()
+
+
+@given(st.lists(st.floats(0, 1), max_size=20))
+def test_holm_lies_between_the_p_values_and_bonferroni(p_values: list[float]) -> None:
+    for before, after in zip(p_values, holm(p_values), strict=True):
+        assert before <= after <= min(1.0, len(p_values) * before) or after == pytest.approx(before)
 
 
 def test_equal_sides_are_not_told_apart() -> None:

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters_core.comparison.verdicts import FEWEST
 from adapters_core.errors import ConfigError
-from governance.environment import FEWEST_ANSWERED, database_settings, read_environment
+from governance.environment import database_settings, read_environment
 
 SAFE = {
     "RINGI_DEBUG": "0",
@@ -91,12 +90,6 @@ def test_people_can_live_in_postgresql() -> None:
 def test_another_database_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="DATABASE_URL must be"):
         database_settings(url)
-
-
-def test_an_evaluation_has_enough_answers_for_the_paired_test_of_a_comparison(tmp_path: Path) -> None:
-    assert FEWEST_ANSWERED == FEWEST
-    assert 2 / 2**FEWEST <= 0.05 < 2 / 2 ** (FEWEST - 1)
-    assert read_environment({}, root=tmp_path).answered_questions >= FEWEST
 
 
 @pytest.mark.parametrize("value", ["5", "0", "-7", "many", "７"])

@@ -93,13 +93,34 @@ def test_the_first_sentence_says_which_one_to_take(akira: Client, two: Two) -> N
     assert "“C Document in the prompt” is shown to be better still" in english
 
 
+def test_gates_that_the_recommended_one_does_not_pass_are_said_beside_it(akira: Client, place: Place, two: Two) -> None:
+    assert "the gates of the policy" not in in_english(akira).get(two.address).text, "it passes them all"
+    weak = generate(place, context=two.context, name="弱い版")
+    measure(
+        place, weak, {"none": NONE, "prompt": less(2.0), "adapter": less(0.4)}, general={"none": NONE, "adapter": NONE}
+    )
+    address = f"/compare/{weak}...none"
+
+    english = akira.get(address).text
+    akira.cookies[settings.LANGUAGE_COOKIE_NAME] = "ja"
+
+    assert "Take “A 弱い版”" in english
+    assert (
+        "It does not pass the gates of the policy “strict”: Recovery of the document 20% (≥ 50% is demanded)."
+        in english
+    )
+    assert "“standard”" not in english
+    assert "ポリシー「strict」の基準を満たしていません：文書の回収率 20%（必要：≥ 50%）。" in akira.get(address).text
+
+
 def test_verdicts_are_said_in_words(akira: Client, two: Two) -> None:
+    assert "あらかじめ定めた一つ" in akira.get(two.address).text
     page = in_english(akira).get(two.address).text
 
     assert '<span class="chip chip-good">better</span>' in page
     assert '<span class="chip chip-bad">worse</span>' in page
     assert '<span class="chip chip-key">unchanged</span>' in page
-    assert "too few questions for a test" in page
+    assert "One metric decides, fixed beforehand" in page
 
 
 def test_words_that_differ_are_marked(akira: Client, two: Two) -> None:
@@ -247,6 +268,28 @@ def test_the_workbook_has_a_tab_for_each_table_and_no_formula(akira: Client, pla
     text = akira.get(f"/compare/{two.first}...{evil}/comparison.csv").content.decode("utf-8-sig")
     assert ",=HYPERLINK" not in text
     assert ',"=HYPERLINK' not in text
+
+
+def test_each_adapter_breaks_even_with_its_own_document_in_the_prompt(akira: Client, place: Place) -> None:
+    short, long = submit(place, title="短い規程"), submit(place, title="長い規程")
+    made = []
+    for context, seconds in ((short, 0.6), (long, 1.4), (long, 9.9)):
+        adapter = generate(place, context=context, name=f"{seconds}")
+        timed = {"adapter": 0.4, "prompt": seconds, "none": 0.35}
+        measure(place, adapter, {"none": NONE, "prompt": less(2.0), "adapter": less(0.5)}, seconds=timed)
+        made.append(adapter)
+    address = "/compare/" + "...".join(made)
+
+    table = in_english(akira).get(f"{address}/comparison.csv", {"part": "costs"}).content.decode("utf-8-sig")
+
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert [row["Seconds to make"] for row in rows] == ["1.5"] * 3
+    assert [row["Seconds for an answer by the prompt"] for row in rows] == ["0.6", "1.4", "1.4"], "one measurement"
+    assert [row["Break-even (questions)"] for row in rows] == ["8", "2", "2"]
+    assert "its documents in the prompt: 1.4" in akira.get(address).text
+    drawing = akira.get(f"{address}/break-even.svg").text
+    assert "(in the prompt: 短い規程)" in drawing
+    assert "(in the prompt: 長い規程)" in drawing
 
 
 @pytest.mark.parametrize("chart", ["scores", "norms", "break-even"])
