@@ -20,6 +20,8 @@ from adapters_core.ledger.verification.verify import verified_size, verify
 from governance.engines.engine import loaded_name
 from governance.installation import installation, key_path
 
+_SETTLED_SECONDS = 3600.0
+"""A file that was written longer ago has its entry, or will have none."""
 LEVELS: dict[str, Promise] = {
     "V0": _("Every entry against its hash, and every link of the chain"),
     "V1": _("Signatures of the checkpoints, and what they sign"),
@@ -48,6 +50,7 @@ MEANINGS: dict[str, Promise] = {
     "index_differs": _("A search index says otherwise than the entries: rebuild it."),
     "changed_artifact": _("A stored file is not what was recorded."),
     "missing_artifact": _("A stored file is missing."),
+    "unknown_artifact": _("A stored file is recorded nowhere, or should have been deleted: remove it."),
     "not_served": _("A slot does not serve what the ledger says, or its engine gives no answer."),
     "served_otherwise": _("A slot serves something else than the ledger says."),
     "served_unknown": _("Something is served that the ledger does not know."),
@@ -101,7 +104,7 @@ def run(reader: Reader, wanted: Wanted) -> Outcome:
     since = 0 if wanted.full else verified_size(reader)
     report = verify(reader, public_keys(), since=since, anchors=wanted.anchors)
     if wanted.artifacts:
-        more = verify_artifacts(reader, settings.VAR / "artifacts")
+        more = verify_artifacts(reader, settings.VAR / "artifacts", settled=time.time() - _SETTLED_SECONDS)
         report = replace(report, levels=(*report.levels, "V3"), findings=(*report.findings, *more))
     if wanted.serving:
         served = verify_serving(reader, observed(reader))
