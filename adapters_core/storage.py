@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -102,6 +102,26 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
     finally:
         for staging in staged.values():
             staging.unlink(missing_ok=True)
+
+
+def remove_files(targets: Iterable[Path]) -> None:
+    """Remove files; that they are gone is on the disk when this returns. One that is not there is no error.
+
+    Raises:
+        StorageError: one could not be removed, others may be gone.
+    """
+    folders = set()
+    for target in targets:
+        try:
+            target.unlink()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StorageError(f"{target} could not be removed: {error.strerror}") from error
+        folders.add(target.parent)
+    for folder in folders:
+        with _storage_errors(folder):
+            _sync(folder)
 
 
 def sync_tree(folder: Path) -> None:

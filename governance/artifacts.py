@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from django.conf import settings
 
 from adapters_core.canonical import file_sha256, sha256_hex
 from adapters_core.errors import BusyError, IntegrityError, StorageError
-from adapters_core.storage import atomic_folder, write_files
+from adapters_core.storage import atomic_folder, remove_files, write_files
 from governance.installation import artifact_path
 
 _TRIES = 50
@@ -82,19 +82,31 @@ def adapter_folder(adapter: str, files: Mapping[str, str]) -> Path:
     raise BusyError(f"another process has been writing {folder} for long: try again")
 
 
-def delete_adapter(adapter: str, files: Mapping[str, str]) -> None:
-    """Remove an adapter's files and its folder; what is not there any more is no error.
+def missing(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Those of some files that are not here; the bytes of the others are not looked at."""
+    return {digest: data for digest, data in files.items() if not artifact_path(digest).is_file()}
+
+
+def remove(digests: Iterable[str]) -> None:
+    """Remove files for good; what is not here any more is no error. They do not come back when the power fails.
 
     Raises:
         StorageError: one could not be removed.
     """
+    remove_files([artifact_path(digest) for digest in digests])
+
+
+def remove_folder(adapter: str) -> None:
+    """Remove the folder that engines load an adapter from; that there is none is no error.
+
+    Raises:
+        StorageError: it could not be removed.
+    """
     try:
-        for digest in files.values():
-            artifact_path(digest).unlink(missing_ok=True)
         if (folder := serving_folder() / adapter).is_dir():
             shutil.rmtree(folder)
     except OSError as error:
-        raise StorageError(f"the files of adapter {adapter} could not be removed: {error.strerror}") from error
+        raise StorageError(f"the folder of adapter {adapter} could not be removed: {error.strerror}") from error
 
 
 def serving_folder() -> Path:

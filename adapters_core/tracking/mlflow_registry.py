@@ -129,13 +129,15 @@ class Registry:
             return tuple(run.data.tags[TAG] for run in client.search_runs([experiment]) if TAG in run.data.tags)
 
     def delete_adapter(self, adapter: str) -> None:
-        """Delete an adapter's run with its files.
+        """Delete an adapter's run with its files, and its versions of models with the aliases on them.
 
         Raises:
             EngineError: MLflow does not answer.
         """
         with _errors(self._uri):
             client, _experiment = self._client()
+            for version in client.search_model_versions(f"tags.`{TAG}` = '{adapter}'"):
+                client.delete_model_version(version.name, str(version.version))
             run = self._find(adapter)
             if run is not None:
                 self._delete_files(run)

@@ -20,6 +20,8 @@ from adapters_core.ledger.verification.verify import Progress, verified_size, ve
 from governance.engines.engine import loaded_name
 from governance.installation import installation, key_path
 
+_SETTLED_SECONDS = 3600.0
+"""A file that was written longer ago has its entry, or will have none."""
 FILE_IN_ENTRIES = 100
 """Entries that are verified in the time in which an adapter's files are."""
 LEVELS: dict[str, Promise] = {
@@ -50,6 +52,7 @@ MEANINGS: dict[str, Promise] = {
     "index_differs": _("A search index says otherwise than the entries: rebuild it."),
     "changed_artifact": _("A stored file is not what was recorded."),
     "missing_artifact": _("A stored file is missing."),
+    "unknown_artifact": _("A stored file is recorded nowhere, or should have been deleted: remove it."),
     "not_served": _("A slot does not serve what the ledger says, or its engine gives no answer."),
     "served_otherwise": _("A slot serves something else than the ledger says."),
     "served_unknown": _("Something is served that the ledger does not know."),
@@ -148,7 +151,7 @@ def run(reader: Reader, wanted: Wanted, progress: Progress = lambda _done, _tota
     since = 0 if wanted.full else verified_size(reader)
     report = verify(reader, public_keys(), since=since, anchors=wanted.anchors, progress=progress)
     if wanted.artifacts:
-        more = verify_artifacts(reader, settings.VAR / "artifacts")
+        more = verify_artifacts(reader, settings.VAR / "artifacts", settled=time.time() - _SETTLED_SECONDS)
         report = replace(report, levels=(*report.levels, "V3"), findings=(*report.findings, *more))
     if wanted.serving:
         served = verify_serving(reader, observed(reader))

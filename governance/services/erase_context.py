@@ -8,13 +8,15 @@ from governance.policy.actors import Actor
 from governance.policy.system_words import written
 from governance.services import facts, placing, references
 from governance.services.acting import Act, perform
+from governance.services.leftovers import TOPIC
 
 
 def erase_context(actor: Actor, *, context: str, legal_basis: str) -> tuple[str, ...]:
     """Erase; answers the digests of the adapters that were built from it and are retired now.
 
-    Slots that serve one of them are put back to the bare base; files are deleted by a worker. An adapter of several
-    contexts is rebuilt without this one by :func:`erase.erase`, before this.
+    Slots that serve one of them are put back to the bare base; files are deleted by a worker, also those of adapters
+    that were retired before. An adapter of several contexts is rebuilt without this one by :func:`erase.erase`, before
+    this.
 
     Raises:
         DeniedError: the rules refuse; the context is under legal hold, for instance.
@@ -26,15 +28,17 @@ def erase_context(actor: Actor, *, context: str, legal_basis: str) -> tuple[str,
 
     def work(act: Act) -> tuple[str, ...]:
         act.ask(facts.context_facts(act.tx, context))
-        built = [row for row in adapter_queries.adapters_of_context(act.tx, context) if row.state != "retired"]
-        digests = tuple(row.digest for row in built)
-        act.append(
+        built = adapter_queries.adapters_of_context(act.tx, context)
+        digests = tuple(row.digest for row in built if row.state != "retired")
+        entry = act.append(
             "context:erased",
             {"legal_basis": legal_basis.strip(), "adapters": list(digests)},
             refs=tuple(references.adapter(digest) for digest in digests),
         )
         for digest in digests:
             _retire(act, context, digest)
+        for row in built:  # also what was retired before: its files hold what the context said
+            outbox.send(act.tx, topic=TOPIC, key=row.digest, payload={"adapter": row.digest}, seq=entry.seq)
         vault.erase(act.tx, context)
         return digests
 
@@ -53,5 +57,4 @@ def _retire(act: Act, context: str, digest: str) -> None:
             row = slot_queries.slot(act.tx, slot.slot)
             placing.stop_pending(act, row, reason)
             placing.start(act, slot_queries.slot(act.tx, slot.slot), "kill", None, reason=reason)
-    entry = act.append("adapter:retired", {"reason": reason}, subject=references.adapter(digest))
-    outbox.send(act.tx, topic="artifact.delete", key=digest, payload={"adapter": digest}, seq=entry.seq)
+    act.append("adapter:retired", {"reason": reason}, subject=references.adapter(digest))

@@ -5,12 +5,12 @@ from adapters_core.ledger.job_queries import Job
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
 from governance.policy.subjects import JobFacts
-from governance.services import references
+from governance.services import leftovers, references
 from governance.services.acting import Act, perform
 
 
 def cancel_job(actor: Actor, *, job: str) -> None:
-    """End a job that has no result yet; a worker that has it drops it.
+    """End a job that has no result yet; a worker that has it drops it, and what the core has made for it is removed.
 
     Raises:
         DeniedError: the rules refuse.
@@ -20,6 +20,7 @@ def cancel_job(actor: Actor, *, job: str) -> None:
     def work(act: Act) -> None:
         act.ask(job_facts(job_queries.job(act.tx, job)))
         jobs.cancel_job(act.tx, job)
+        leftovers.send_away(act.tx, job)
 
     perform(actor, Action.CANCEL_JOB, references.job(job), work)
 

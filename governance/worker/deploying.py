@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from adapters_core.errors import CanaryError, EngineError, IllegalTransitionError, RingiError, UnknownSubjectError
-from adapters_core.ledger import adapter_queries, outbox, queries, slot_queries
+from adapters_core.ledger import adapter_queries, artifact_queries, outbox, queries, slot_queries
 from adapters_core.ledger.append import append
 from adapters_core.ledger.records import Entry, Subject
 from adapters_core.ledger.slot_queries import DeploymentRow, SlotRow
@@ -185,12 +185,21 @@ def _end(at: Workplace, plan: Plan, event: str, data: Mapping[str, Any]) -> str:
 
 
 def _forget(at: Workplace, plan: Plan) -> None:
-    """Unload what was loaded for a deployment that was stopped, unless its slot serves it."""
-    name = plan.loaded_name
+    """Unload what was loaded for a deployment that was stopped, unless its slot serves it.
+
+    An erasure may have deleted the files while they were made into a folder to load from: that goes too.
+    """
+    name, adapter = plan.loaded_name, plan.row.adapter
+    if not name or not adapter:
+        return
     with at.ledger.read() as db:
         serving = slot_queries.slot(db, plan.row.slot).adapter
-    if name and plan.row.adapter != serving and plan.row.state == "failed":
+        state = slot_queries.deployment(db, plan.row.deployment).state
+        deleted = artifact_queries.is_deleted(db, adapter)
+    if adapter != serving and state == "failed":
         at.engines[plan.slot.engine].unload(name)
+    if deleted:
+        artifacts.remove_folder(adapter)
 
 
 def wanted_residents(reader: Reader, engine: str, *, per_slot: int) -> dict[str, str]:

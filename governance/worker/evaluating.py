@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from adapters_core.canonical import canonical_bytes, digest_of
+from adapters_core.canonical import canonical_bytes, digest_of, sha256_hex
 from adapters_core.data.documents import Document
 from adapters_core.errors import ContextError
 from adapters_core.ledger import adapter_queries, people_queries, vault
@@ -21,7 +21,6 @@ from adapters_core.ledger.jobs import Result, finish_job
 from adapters_core.ledger.records import Subject
 from adapters_core.ledger.transactions import Reader, Writer
 from adapters_core.service.measures_contract import QuestionsAnswer, QuestionScore
-from governance import artifacts
 from governance.engines import canary
 from governance.engines.registry import CORE
 from governance.policy.gates import check_gates
@@ -30,6 +29,7 @@ from governance.services import facts
 from governance.services.void_changed import void_of_adapter
 from governance.worker import projection, scores
 from governance.worker.heartbeat import Heartbeat
+from governance.worker.keeping import recording
 from governance.worker.questions import Asked, general_questions, questions_of, spread
 from governance.worker.workplace import SYSTEM, Workplace
 
@@ -160,9 +160,10 @@ def _canary(at: Workplace, adapter: str) -> canary.Canary:
 
 
 def _record(at: Workplace, job: Job, report: Mapping[str, Any], asked: Sequence[Asked], measured: Measured) -> str:
-    digest = artifacts.keep(canonical_bytes(dict(report)))
+    kept = canonical_bytes(dict(report))
+    digest = sha256_hex(kept)
     made = digest_of({name: report[name] for name in ("adapter", "suite", "wrong", "rows", "general")})
-    with at.ledger.write() as tx:
+    with recording(at, {digest: kept}) as tx:
         result = Result(digest=made, data={"adapter": report["adapter"], "report": digest})
         if finish_job(tx, job, result, actor=job.actor) != "recorded":
             return digest

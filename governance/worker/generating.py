@@ -14,10 +14,11 @@ from adapters_core.ledger.records import Entry, Subject
 from adapters_core.ledger.transactions import Reader, Writer
 from adapters_core.manifest import Manifest
 from adapters_core.service.contract import AdapterAnswer
-from governance import artifacts
+from governance.services.leftovers import send_away
 from governance.worker import core_state, projection
 from governance.worker.generated import entry_data
 from governance.worker.heartbeat import Heartbeat
+from governance.worker.keeping import recording
 from governance.worker.workplace import Workplace
 
 FILES = ("adapter_config.json", "adapter_model.safetensors", "manifest.json")
@@ -37,6 +38,7 @@ def generate(at: Workplace, job: Job, beat: Heartbeat) -> str:
         decay=float(job.payload.get("decay", 1.0)),
         progress=beat.progress,
     )
+    beat.made(answer.digest)
     return _record(at, job, answer, name, lambda db: [_context(db, context, answer)])
 
 
@@ -48,6 +50,7 @@ def extend(at: Workplace, job: Job, beat: Heartbeat) -> str:
         known = _parts(db, parent)
     beat.stage("extend")
     answer = at.core.extend(parent, [Document(name=context, text=text.decode())], progress=beat.progress)
+    beat.made(answer.digest)
     return _record(at, job, answer, name, lambda db: [*known, _context(db, context, answer)])
 
 
@@ -60,6 +63,7 @@ def erase(at: Workplace, job: Job, beat: Heartbeat) -> str:
     known = [part for part in known if part["chunk_commitments"] or not chunks]
     beat.stage("erase")
     answer = at.core.erase(parent, chunks=chunks, documents=[context] if context else ())
+    beat.made(answer.digest)
     return _record(at, job, answer, name, lambda _db: known)
 
 
@@ -74,11 +78,12 @@ def _record(
     at: Workplace, job: Job, answer: AdapterAnswer, name: str, contexts: Callable[[Reader], list[dict[str, Any]]]
 ) -> str:
     files, digests, manifest = _fetch(at, answer.digest)
-    artifacts.keep_all({digests[name]: data for name, data in files.items()})
     artifact = {"digest": tree_sha256(digests), "files": digests, "bytes": sum(map(len, files.values()))}
-    with at.ledger.write() as tx:
+    with recording(at, {digests[name]: data for name, data in files.items()}) as tx:
         core_state.note(tx, manifest.identity.generator.digest)
         outcome = finish_job(tx, job, Result(digest=answer.digest, data={"adapter": answer.digest}), actor=job.actor)
+        if outcome == "conflict":
+            send_away(tx, job.job, answer.digest)
         if outcome != "recorded" or _is_known(tx, answer.digest):
             return answer.digest
         parts = contexts(tx)

@@ -23,6 +23,8 @@ class Heartbeat:
         self._lost = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"lease {job.job}", daemon=True)
         self._stage = ""
+        self.adapter: str | None = (self._progress or {}).get("adapter")
+        """What the core has made for the job, in this try or an earlier one that was cut off."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -45,9 +47,22 @@ class Heartbeat:
 
     def progress(self, done: int, total: int) -> None:
         """Say how far it has come. Raises as :meth:`stage`."""
-        self._progress = {"stage": self._stage, "done": done, "total": total}
+        made = {"adapter": self.adapter} if self.adapter else {}
+        self._progress = {"stage": self._stage, "done": done, "total": total, **made}
         if self._lost.is_set():
             raise LeaseLostError(f"job {self._job.job} is not leased to this worker any more")
+
+    def made(self, adapter: str) -> None:
+        """Say what the core has made, at once and for good: should it never be recorded, it is known what to remove.
+
+        Raises:
+            LeaseLostError: another worker has the job, or it ended.
+            BusyError: it could not be written.
+        """
+        self.adapter = adapter
+        self.progress(0, 0)
+        with self._ledger.write() as tx:
+            renew_job(tx, self._job, seconds=self._seconds, progress=self._progress)
 
     def _beat(self) -> None:
         while not self._ended.wait(self._pause()):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from adapters_core.ledger import queries, slot_queries
+from adapters_core.ledger import adapter_queries, artifact_queries, context_queries, queries, slot_queries
 from adapters_core.ledger.append import append
 from adapters_core.ledger.records import Entry
 from governance import artifacts
@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from adapters_core.tracking.mlflow_registry import Registry
 
 PREVIOUS_LOOKED_AT = 20
+NOT_TOLD = "not told: a context of the adapter was erased"
 
 
 def put_adapter(at: Workplace, payload: Mapping[str, Any]) -> str:
-    """A run for an adapter. Raises as :meth:`Registry.put_adapter`, and where a file is missing or changed."""
+    """A run for an adapter, unless a context of it was erased meanwhile: what MLflow has of it is to go, not to grow.
+
+    Raises as :meth:`Registry.put_adapter`, and where a file is missing or changed.
+    """
     entry = _entry(at, payload)
     data = entry.data
+    if _is_erased(at, entry.subject.id):
+        return NOT_TOLD
     files = {name: artifacts.read(digest) for name, digest in data["artifact"]["files"].items()}
     tracker = registry(at.mlflow_url)
     run = tracker.put_adapter(
@@ -55,9 +61,11 @@ def _record_run(at: Workplace, generated: Entry, run: str, experiment: str) -> N
 
 
 def put_evaluation(at: Workplace, payload: Mapping[str, Any]) -> str:
-    """Metrics and report of an evaluation. Raises as :func:`put_adapter`."""
+    """Metrics and report of an evaluation; told and not told, and raises, as :func:`put_adapter`."""
     entry = _entry(at, payload)
     data = entry.data
+    if _is_erased(at, entry.subject.id):
+        return NOT_TOLD
     run = registry(at.mlflow_url).put_evaluation(
         entry.subject.id,
         evaluation=data["evaluation"],
@@ -82,12 +90,15 @@ def delete(at: Workplace, payload: Mapping[str, Any]) -> str:
 
 
 def pointers(at: Workplace, slot: str) -> tuple[str | None, str | None]:
-    """What a slot serves and what it served before, as the ledger has it: (champion, previous)."""
+    """What a slot serves and what it served before, as the ledger has it: (champion, previous).
+
+    What was deleted is no previous one: nobody goes back to it, and MLflow has no run of it.
+    """
     with at.ledger.read() as db:
         current = slot_queries.slot(db, slot).adapter
         rows = slot_queries.timeline(db, slot, limit=PREVIOUS_LOOKED_AT)
-    before = [row.adapter for row in rows if row.state == "succeeded" and row.adapter not in {None, current}]
-    return current, before[0] if before else None
+        served = [row.adapter for row in rows if row.state == "succeeded" and row.adapter and row.adapter != current]
+        return current, next((one for one in dict.fromkeys(served) if not artifact_queries.is_deleted(db, one)), None)
 
 
 DELIVERIES: Mapping[str, Callable[[Workplace, Mapping[str, Any]], str]] = {
@@ -124,6 +135,13 @@ def _is_local(url: str) -> bool:
 def _entry(at: Workplace, payload: Mapping[str, Any]) -> Entry:
     with at.ledger.read() as db:
         return queries.entry(db, payload["seq"])
+
+
+def _is_erased(at: Workplace, adapter: str) -> bool:
+    """Whether a context of an adapter was erased: then its end is on its way, or behind it."""
+    with at.ledger.read() as db:
+        contexts = adapter_queries.contexts_of_adapter(db, adapter)
+        return any(context_queries.context(db, one).state == "erased" for one in contexts)
 
 
 def _numbers(data: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

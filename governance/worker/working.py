@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from adapters_core.errors import LeaseLostError, RingiError
 from adapters_core.ledger.job_queries import Job
 from adapters_core.ledger.jobs import fail_job, lease_job
+from governance.services.leftovers import send_away
 from governance.worker.evaluating import evaluate
 from governance.worker.generating import MAKERS
 from governance.worker.heartbeat import Heartbeat
@@ -27,29 +28,40 @@ def work_once(at: Workplace, kinds: tuple[str, ...] = ON_THE_CORE) -> bool:
         job = lease_job(tx, worker=at.name, kinds=kinds, seconds=at.lease_seconds)
     if job is None:
         return False
+    beat = Heartbeat(at.ledger, job, seconds=at.lease_seconds)
     try:
-        with Heartbeat(at.ledger, job, seconds=at.lease_seconds) as beat:
+        with beat:
             WORK[job.kind](at, job, beat)
     except LeaseLostError:
-        _LOG.info("job %s went to another worker", job.job)
+        _LOG.info("job %s ended or went to another worker", job.job)
+        _clear_up(at, job, beat.adapter)
     except RingiError as error:
-        _give_back(at, job, f"{error.code}: {error}", pause=_pause(job) if passes(error) else None)
+        _give_back(at, job, f"{error.code}: {error}", pause=_pause(job) if passes(error) else None, made=beat.adapter)
     except Exception as error:  # noqa: BLE001  a fault of ours must not end the worker, nor lose the job
         _LOG.exception("job %s failed in a way that was not foreseen", job.job)
         again = _pause(job) if job.attempts < _TRIES_OF_A_FAULT else None
-        _give_back(at, job, f"{type(error).__name__} in {job.kind}", pause=again)
+        _give_back(at, job, f"{type(error).__name__} in {job.kind}", pause=again, made=beat.adapter)
     else:
         _LOG.info("job %s %s done", job.job, job.kind)
     return True
 
 
-def _give_back(at: Workplace, job: Job, error: str, *, pause: float | None) -> None:
+def _give_back(at: Workplace, job: Job, error: str, *, pause: float | None, made: str | None) -> None:
+    """Give a job back; where it failed for good, what the core made for it goes."""
     _LOG.warning("job %s %s: %s", job.job, "waits" if pause else "failed", error)
     try:
         with at.ledger.write() as tx:
             fail_job(tx, job, error=error, retry_in=pause)
+            send_away(tx, job.job, made)
     except LeaseLostError:
-        _LOG.info("job %s went to another worker", job.job)
+        _LOG.info("job %s ended or went to another worker", job.job)
+        _clear_up(at, job, made)
+
+
+def _clear_up(at: Workplace, job: Job, made: str | None) -> None:
+    """Have removed what the core made for a job that somebody cancelled meanwhile."""
+    with at.ledger.write() as tx:
+        send_away(tx, job.job, made)
 
 
 def _pause(job: Job) -> float:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from adapters_core.errors import BusyError, StorageError
-from adapters_core.storage import atomic_file, atomic_folder, write_files
+from adapters_core.storage import atomic_file, atomic_folder, remove_files, write_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +50,24 @@ def small_files() -> Iterator[None]:
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
     signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_files_are_removed_whether_or_not_they_are_there(tmp_path: Path) -> None:
+    there, gone, other = (tmp_path / name for name in ("there", "gone", "other"))
+    there.write_text("1")
+    other.write_text("2")
+
+    remove_files([there, gone])
+
+    assert names(tmp_path) == ["other"]
+
+
+def test_what_cannot_be_removed_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    with pytest.raises(StorageError, match="folder could not be removed"):
+        remove_files([folder])
 
 
 def test_a_folder_appears_whole(tmp_path: Path) -> None:

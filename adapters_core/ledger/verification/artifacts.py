@@ -1,6 +1,7 @@
 """V3: the bytes of stored files against the digests that the ledger recorded."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +19,36 @@ def artifact_path(folder: Path, digest: str) -> Path:
     return folder / digest[:2] / digest
 
 
-def verify_artifacts(reader: Reader, folder: Path, *, since: int = 0) -> tuple[Finding, ...]:
+def verify_artifacts(
+    reader: Reader, folder: Path, *, since: int = 0, settled: float | None = None
+) -> tuple[Finding, ...]:
     """Read every file that the ledger recorded (adapters' files, evaluation reports) and name what is not as recorded.
 
-    What was deleted with an entry (``adapter:artifact_deleted``) is not missed.
+    What was deleted with an entry (``adapter:artifact_deleted``) is not missed; what is there and needed by no entry, a
+    deleted file among it, is named as well.
 
     Args:
         reader: the snapshot.
         folder: the content-addressed folder.
         since: look only at files recorded by entries from this one on.
+        settled: files that were written after this time (seconds since 1970) may be on their way to their entry, and
+            are not asked for it; None: no file is asked. Only where all entries are looked at.
     """
     gone = {entry.subject.id for entry in _entries(reader, ("adapter:artifact_deleted",), 0)}
     checked: set[str] = set()
+    reports: set[str] = set()
     findings: list[Finding] = []
     for entry in _entries(reader, ("adapter:generated", "adapter:evaluated"), since):
         if entry.subject.id in gone:
+            if entry.event == "adapter:evaluated":  # without its text: it stays
+                reports |= {digest for _name, digest in _files(entry)}
             continue
         for name, digest in _files(entry):
             if digest not in checked:
                 checked.add(digest)
                 findings += _check(folder, name, digest, entry)
+    if settled is not None and not since:
+        findings += _unknown(folder, checked | reports, settled)
     return tuple(findings)
 
 
@@ -68,6 +79,16 @@ def _check(folder: Path, name: str, digest: str, entry: Entry) -> Iterator[Findi
     found = file_sha256(path)
     if found != digest:
         yield _finding("changed_artifact", name, entry, f"{path} has the digest {found}")
+
+
+def _unknown(folder: Path, known: Collection[str], settled: float) -> Iterator[Finding]:
+    """Files that no entry needs: left by a worker that was killed, or of what was deleted."""
+    for path in sorted(folder.glob("*/*")):
+        if path.name in known:
+            continue
+        with suppress(FileNotFoundError):  # removed while we look
+            if path.stat().st_mtime <= settled:
+                yield Finding(level="V3", code="unknown_artifact", what=path.name, detail=f"no entry needs {path}")
 
 
 def _finding(code: Code, name: str, entry: Entry, detail: str) -> Finding:

@@ -24,6 +24,7 @@ Code = Literal[
     "index_differs",
     "changed_artifact",
     "missing_artifact",
+    "unknown_artifact",
     "not_served",
     "served_otherwise",
     "served_unknown",

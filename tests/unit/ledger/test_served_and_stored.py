@@ -1,12 +1,16 @@
 """V3 and V4: files against digests, engines against the ledger; keys and their files."""
 
+import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adapters_core.canonical import sha256_hex
 from adapters_core.errors import IntegrityError, StorageError
+from adapters_core.ledger import queries
+from adapters_core.ledger.artifact_queries import is_deleted, needed_by
 from adapters_core.ledger.session import Ledger
 from adapters_core.ledger.signing import (
     DECISION_TYPE,
@@ -76,6 +80,56 @@ def test_what_was_deleted_with_an_entry_is_not_missed(story: Ledger, tmp_path: P
     step(story, "adapter:artifact_deleted", "a")
 
     assert stored(story, tmp_path / "none") == []
+
+
+def test_a_file_that_no_entry_needs_is_named_once_it_has_had_its_time(story: Ledger, folder: Path) -> None:
+    for data in (b"orphan", b"late"):
+        path = artifact_path(folder, sha256_hex(data))
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        os.utime(path, (100, 100) if data == b"orphan" else (300, 300))
+
+    def unknown(**more: Any) -> list[str]:
+        with story.read() as db:
+            return [one.what for one in verify_artifacts(db, folder, **more) if one.code == "unknown_artifact"]
+
+    assert unknown() == []
+    assert unknown(settled=200) == [sha256_hex(b"orphan")]
+    assert unknown(settled=200, since=3) == [], "who looks at some entries knows nothing of the others' files"
+
+
+def test_a_deleted_file_that_is_still_there_is_named_and_the_report_on_it_is_not(story: Ledger, folder: Path) -> None:
+    step(story, "adapter:retired", "a", {"reason": "old"})
+    step(story, "adapter:artifact_deleted", "a")
+
+    with story.read() as db:
+        found = verify_artifacts(db, folder, settled=float("inf"))
+
+    assert {one.code for one in found} == {"unknown_artifact"}
+    assert {one.what for one in found} == {sha256_hex(data) for data in FILES.values()}
+
+
+def test_a_file_is_needed_by_every_adapter_that_names_it_until_its_files_are_deleted(story: Ledger) -> None:
+    shared, own, report, nobodys = (sha256_hex(data) for data in (*FILES.values(), REPORT, b"nobody's"))
+    first, second = cast.digest("a"), cast.digest("b")
+    with story.write() as tx:
+        size = queries.size(tx)
+        files = {"adapter_config.json": shared}
+        put(tx, "adapter:generated", "b", cast.generated("b", artifact={"digest": "y", "files": files, "bytes": 2}))
+    with story.read() as db:
+        assert needed_by(db, [shared, own, nobodys]) == {shared: second, own: first}
+        assert needed_by(db, [shared, own], besides=second) == {shared: first, own: first}
+        assert needed_by(db, [shared, own], besides=first) == {shared: second}
+        assert needed_by(db, [shared, own], since=size) == {shared: second}
+        assert needed_by(db, [own, report], besides=first) == {report: first}
+        assert not is_deleted(db, first)
+
+    step(story, "adapter:retired", "a", {"reason": "old"})
+    step(story, "adapter:artifact_deleted", "a")
+
+    with story.read() as db:
+        assert needed_by(db, [shared, own, report]) == {shared: second, report: first}, "reports stay"
+        assert is_deleted(db, first)
 
 
 @pytest.mark.parametrize(
