@@ -40,7 +40,9 @@ class DecideIn(Given):
     stage: int = Field(ge=0, lt=1000)
     bound_digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Of the adapter, its evaluations and the policy."""
-    meaning: Literal["prepared", "checked", "approved", "decided"] = "decided"
+    meaning: Literal["checked", "approved", "decided"]
+    """Of the signature: to approve, approved or, before the last stage, checked, and at the last one decided; to send
+    back or to reject, decided or checked."""
     comment: Said = ""
     conditions: Said = ""
     """Of an approval with conditions."""

@@ -36,7 +36,7 @@ def chosen(place: Place, request: str, **more: Any) -> dict[str, Any]:
     seen = row(place, request)
     return {
         "decision": "approve",
-        "meaning": "approved",
+        "meaning": "",
         "stage": seen.stage,
         "bound_digest": seen.bound_digest,
         "on_behalf_of": "",
@@ -220,6 +220,48 @@ def test_each_decision_ends_the_stage(
     )
 
     assert row(place, request_id).state == state
+
+
+@pytest.mark.parametrize(
+    ("decision", "given", "recorded"),
+    [
+        ("approve", "", "approved"),
+        ("approve", "decided", "decided"),
+        ("approve", "checked", None),
+        ("approve", "prepared", None),
+        ("reject", "", "decided"),
+        ("reject", "checked", "checked"),
+        ("reject", "approved", None),
+        ("send_back", "approved", None),
+    ],
+)
+def test_a_signature_means_what_fits_its_decision(
+    place: Place, request_id: str, browser_of: SignIn, *, decision: str, given: str, recorded: str | None
+) -> None:
+    client = browser_of(YUKI)
+    answer = sign(place, client, request_id, decision=decision, meaning=given, comment="理由")
+
+    sheet = client.get(f"/requests/{request_id}/sheet/").context["sheet"]
+    assert answer.status_code == (302 if recorded else 400)
+    assert [one.meaning for one in sheet.signed] == ([recorded] if recorded else [])
+
+
+def test_the_page_offers_the_meanings_that_fit_and_the_next_one_says_which_it_is(
+    place: Place, request_id: str, browser_of: SignIn
+) -> None:
+    client = browser_of(YUKI)
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = "en"
+    page = client.get(f"/requests/{request_id}/decide/")
+
+    offered = [name for name, _words in page.context["form"].fields["meaning"].choices]
+    assert offered == ["", "checked", "approved", "decided"]
+    assert "To approve: Approved or Decided. To send back or to reject: Decided or Checked." in page.text
+    told = client.post(
+        f"/requests/{request_id}/decide/",
+        {"step": "review", **chosen(place, request_id, decision="reject", comment="x")},
+    )
+    assert "<dd>Decided</dd>" in told.text
+    assert '<input type="hidden" name="meaning" value="decided">' in told.text
 
 
 def test_a_gate_that_is_not_reached_blocks_a_plain_approval_and_says_so(place: Place, browser_of: SignIn) -> None:
