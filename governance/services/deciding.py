@@ -54,6 +54,7 @@ class Case:
     policy: Mapping[str, Any]
     """As it stands under the version that the request is bound to."""
     gates: tuple[GateResult, ...]
+    """As they stand now with the evaluations that it is bound to."""
     facts: RequestFacts
 
 
@@ -73,7 +74,7 @@ def read_case(reader: Reader, identifier: str, at: datetime, on_behalf_of: tuple
     history = queries.history(reader, references.request(identifier))
     policy = people_queries.policy(reader, row.policy, row.policy_version).data
     known = facts.dossier(reader, row.adapter)
-    gates = check_gates(policy, facts.evidence(reader, known))
+    gates = check_gates(policy, facts.evidence(reader, known, only=history[0].data["evaluations"]))
     decided = [entry for entry in history if entry.event in DECIDED]
     principals = {entry.data["on_behalf_of"] for entry in decided} - {None}
     return Case(
@@ -158,6 +159,7 @@ def _signed(act: Act, case: Case, signature: Signature, statement: Mapping[str, 
         "meaning": signature.meaning,
         "on_behalf_of": signature.on_behalf_of,
         "bound_digest": signature.bound_digest,
+        "gates": [result.to_json() for result in case.gates],
         **statement,
     }
     moment = act.actor.confirmed

@@ -8,9 +8,15 @@ from django.conf import settings
 from django.core.cache import cache
 from django.test import Client
 
+from adapters_core.ledger.append import append
+from adapters_core.ledger.records import Subject
+from adapters_core.ledger.signing import DECISION_TYPE
+from governance.actors import snapshot
+from governance.installation import installation
 from governance.services.approve import approve
 from governance.services.comment import comment
 from governance.services.delegate import delegate
+from governance.services.withdraw import withdraw
 from tests.cast import AKIRA, HANAKO, KENJI, MISAKI, NAOKO, PASSWORD, SHIN, TARO, YUKI, Member
 from tests.factories.adapters import evaluate, evaluated, generate
 from tests.factories.installations import Place
@@ -273,6 +279,65 @@ def test_a_gate_that_is_not_reached_blocks_a_plain_approval_and_says_so(place: P
 
     assert 'value="approve" aria-describedby="why-approve" disabled' in page
     assert "必要な基準を満たしていません" in page
+
+
+def test_a_decision_keeps_the_gates_that_were_signed_with_it(place: Place, browser_of: SignIn) -> None:
+    digest = generate(place)
+    report = evaluate(place, digest, recovery=-0.4)
+    request = ask(place, digest)
+    client = browser_of(YUKI)
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = "en"
+    assert client.get(f"/requests/{request}/").context["view"].failed
+    sign(place, client, request, decision="reject", comment="回収率が負")
+
+    later = evaluate(place, digest, recovery=0.91)
+
+    page, sheet = client.get(f"/requests/{request}/"), client.get(f"/requests/{request}/sheet/")
+    (signed,) = sheet.context["sheet"].signed
+    found = {one.gate.metric: (one.value, one.passed, one.report) for one in signed.gates}
+    assert found["recovery"] == (-0.4, False, report)
+    assert found["norm_outlier"] == (None, True, None)
+    assert page.context["view"].gates == signed.gates
+    assert signed.holds
+    assert [one.report for one in page.context["view"].evaluations] == [report]
+    for shown in (page.text, sheet.text):
+        assert "-40%" in shown
+        assert "91%" not in shown
+        assert later not in shown
+    assert "As the gates stood at the last decision" in page.text
+
+
+def test_what_a_decision_of_before_did_not_record_is_said(place: Place, request_id: str, browser_of: SignIn) -> None:
+    seen = row(place, request_id)
+    decision = {"stage": 0, "meaning": "approved", "on_behalf_of": None, "bound_digest": seen.bound_digest}
+    stated = {**decision, "request": request_id, "signed_by": {"id": YUKI.id, "name": YUKI.name}}
+    envelope = installation().signing_key.sign(stated, DECISION_TYPE)
+    with place.ledger.write() as tx:
+        append(
+            tx,
+            "request:approved",
+            subject=Subject(kind="request", id=request_id),
+            actor=snapshot(place.actor(YUKI)),
+            data={**decision, "signature": envelope},
+        )
+    client = browser_of(YUKI)
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = "en"
+
+    said = "The results of the gates were not recorded with this decision."
+    assert said in client.get(f"/requests/{request_id}/").text
+    sheet = client.get(f"/requests/{request_id}/sheet/")
+    assert said in sheet.text
+    assert sheet.context["sheet"].signed[0].holds
+
+
+def test_a_request_that_ended_without_a_decision_shows_no_gates(
+    place: Place, request_id: str, browser_of: SignIn
+) -> None:
+    withdraw(place.actor(HANAKO), request=request_id, comment="差替え")
+    client = browser_of(YUKI)
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = "en"
+
+    assert "It ended without a decision" in client.get(f"/requests/{request_id}/").text
 
 
 def test_a_delegate_signs_in_the_name_of_another(place: Place, request_id: str, browser_of: SignIn) -> None:

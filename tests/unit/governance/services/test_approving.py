@@ -88,6 +88,13 @@ def test_a_decision_is_signed_over_all_that_it_is_bound_to(place: Place, request
     assert stated["signed_by"] == {"id": YUKI.id, "name": YUKI.name}
     assert stated["meaning"] == "approved"
     assert stated["policy"] == {"name": "standard", "version": 1}
+    assert stated["gates"] == entry.data["gates"]
+    assert [(gate["metric"], gate["value"], gate["passed"]) for gate in stated["gates"]] == [
+        ("recovery", 0.6, True),
+        ("retention", 0.97, True),
+        ("norm_outlier", None, True),
+    ]
+    assert {gate["report"] for gate in stated["gates"]} == {*stated["evaluations"], None}
 
 
 @pytest.mark.parametrize(
