@@ -152,7 +152,7 @@ class Story:
         send_back(
             self.place.actor(YUKI),
             request=back,
-            signature=self._signature(back),
+            signature=self._signature(back, "checked"),
             comment="送料の記載が現行の規程と合いません",
             required="改訂後の本文で作り直してください",
         )
@@ -160,7 +160,7 @@ class Story:
         reject(
             self.place.actor(KENJI),
             request=rejected,
-            signature=self._signature(rejected),
+            signature=self._signature(rejected, "decided"),
             comment="ベースモデルより良いことが示されていません",
         )
         waiting = self._requested("在宅勤務規程", "在宅勤務規程 第2版", gain=1.7)
@@ -418,10 +418,10 @@ class Story:
         )
         return self.found_at[f"adapter:{name}"]
 
-    def _signature(self, request: str) -> Signature:
+    def _signature(self, request: str, meaning: str = "approved") -> Signature:
         with self.place.ledger.read() as db:
             row = request_queries.request(db, request)
-        return Signature(meaning="approved", stage=row.stage, bound_digest=row.bound_digest)
+        return Signature(meaning=meaning, stage=row.stage, bound_digest=row.bound_digest)
 
     def _deploy(self, adapter: str, seen: str | None, reason: str) -> str:
         self.place.clock.forward(hours=20)

@@ -13,6 +13,7 @@ from governance.api.entries import EntryOut
 from governance.api.fields import TEXT, Before, Given, Limit, Moment, Name, Record, Wanted
 from governance.api.reading import actor_of, page, read
 from governance.policy.actions import Action
+from governance.selectors import sheets
 from governance.selectors.sheets import decision_sheet
 from governance.services import placing, references
 from governance.services.deciding import Signature, decide
@@ -40,7 +41,9 @@ class DecideIn(Given):
     stage: int = Field(ge=0, lt=1000)
     bound_digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Of the adapter, its evaluations and the policy."""
-    meaning: Literal["prepared", "checked", "approved", "decided"] = "decided"
+    meaning: Literal["checked", "approved", "decided"]
+    """Of the signature: to approve, approved or, before the last stage, checked, and at the last one decided; to send
+    back or to reject, decided or checked."""
     comment: Said = ""
     conditions: Said = ""
     """Of an approval with conditions."""
@@ -86,6 +89,20 @@ class Request(Record):
     """From when the approval holds no more; null where there is none."""
 
 
+class Gate(Record):
+    """A threshold of the policy, and whether it was reached."""
+
+    name: str
+    metric: str
+    operator: str
+    threshold: float
+    value: float | None
+    """Null where it was not measured."""
+    report: str | None
+    """Digest of the evaluation report that it was measured in."""
+    passed: bool
+
+
 class Signed(Record):
     """One decision with its signature."""
 
@@ -103,6 +120,8 @@ class Signed(Record):
     behalf: str | None
     """In whose name, where it is not their own."""
     meaning: str
+    gates: list[Gate] | None
+    """As they were signed; null in an entry that was made before entries held them."""
     comment: str
     conditions: str
     required: str
@@ -153,7 +172,7 @@ def read_request(request: HttpRequest, identifier: Name) -> object:
 
     def look(db: Reader) -> dict[str, Any]:
         row = request_queries.request(db, identifier)
-        return {**_said(db, row), "signed": decision_sheet(db, identifier).signed}
+        return {**_said(db, row), "signed": [_signed(one) for one in decision_sheet(db, identifier).signed]}
 
     return read(request, look)
 
@@ -170,3 +189,8 @@ def decide_on_request(request: HttpRequest, identifier: Name, verb: Verb, body: 
 
 def _said(db: Reader, row: RequestRow) -> dict[str, Any]:
     return {**vars(row), "approved_until": placing.approved_until(db, row)}
+
+
+def _signed(one: sheets.Signed) -> dict[str, Any]:
+    gates = None if one.gates is None else [result.to_json() for result in one.gates]
+    return {**vars(one), "gates": gates}

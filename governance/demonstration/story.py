@@ -161,7 +161,7 @@ def _rejected(adapter: str, say: Say) -> None:
     request = _request(adapter)
     if request.state in {"requested", "in_review"}:
         comment = "入館証の記載が現行の規程と合いません / Does not match the rules in force"
-        reject(person("reviewer2"), request=request.request, signature=_signature(request), comment=comment)
+        reject(person("reviewer2"), request=request.request, signature=_signature(request, "decided"), comment=comment)
     say(f"{_row(adapter).name}: rejected")
 
 
@@ -178,8 +178,8 @@ def _request(adapter: str) -> RequestRow:
         return request_queries.request(db, identifier)
 
 
-def _signature(request: RequestRow) -> Signature:
-    return Signature(meaning="approved", stage=request.stage, bound_digest=request.bound_digest)
+def _signature(request: RequestRow, meaning: str = "approved") -> Signature:
+    return Signature(meaning=meaning, stage=request.stage, bound_digest=request.bound_digest)
 
 
 def _slot(row: AdapterRow) -> None:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from adapters_core.ledger.verification import serving
+
 Nats = float
 Reading = tuple[Mapping[str, Nats], ...]
 """A prompt each: the most probable next tokens with their log-probabilities."""
-DIGITS = 16
-"""Of an adapter's digest, in the names under which engines have it."""
+DIGITS = serving.DIGITS
+"""Of an adapter's digest, at the end of the names under which engines have it."""
 
 
 def loaded_name(slot: str, adapter: str) -> str:

@@ -33,14 +33,14 @@ class GateResult:
     gate: Gate
     value: float | None
     """None where it was not measured; then the gate has not been passed."""
+    report: str | None
+    """Digest of the evaluation report that it was measured in; None where it comes from no evaluation."""
+    passed: bool
+    """Whether it was measured and reached."""
 
-    @property
-    def passed(self) -> bool:
-        """Whether it was measured and reached."""
-        if self.value is None:
-            # Among few approved adapters none can stand out.
-            return self.gate.metric == "norm_outlier"
-        return OPERATORS[self.gate.operator](self.value, self.gate.threshold)
+    def to_json(self) -> dict[str, Any]:
+        """As a decision's entry holds it."""
+        return {**self.gate.to_json(), "value": self.value, "report": self.report, "passed": self.passed}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,17 @@ def check_gates(policy: Mapping[str, Any], evidence: Evidence) -> tuple[GateResu
     if policy.get("norm_outlier") is not None:
         limit = float(policy["norm_outlier"])
         gates.append(Gate(name="norm_outlier", metric="norm_outlier", operator="<=", threshold=limit))
-    return tuple(GateResult(gate=one, value=_value(one.metric, evidence)) for one in gates)
+    return tuple(_judged(one, evidence) for one in gates)
+
+
+def recorded_gates(decision: Mapping[str, Any]) -> tuple[GateResult, ...] | None:
+    """The results that were signed with a decision; None of one that was made before entries held them."""
+    if (stated := decision.get("gates")) is None:
+        return None
+    return tuple(
+        GateResult(gate=gate(one), value=number(one["value"]), report=one["report"], passed=one["passed"])
+        for one in stated
+    )
 
 
 def missing_suites(policy: Mapping[str, Any], evidence: Evidence) -> tuple[str, ...]:
@@ -84,15 +94,22 @@ def missing_suites(policy: Mapping[str, Any], evidence: Evidence) -> tuple[str, 
     return tuple(suite for suite in policy["required_suites"] if suite not in made)
 
 
-def _value(metric: str, evidence: Evidence) -> float | None:
+def _judged(asked: Gate, evidence: Evidence) -> GateResult:
+    value, report = _measured(asked.metric, evidence)
+    # Among few approved adapters none can stand out.
+    passed = asked.metric == "norm_outlier" if value is None else OPERATORS[asked.operator](value, asked.threshold)
+    return GateResult(gate=asked, value=value, report=report, passed=passed)
+
+
+def _measured(metric: str, evidence: Evidence) -> tuple[float | None, str | None]:
     if metric == "norm_outlier":
-        return evidence.norms.distance
+        return evidence.norms.distance, None
     if metric == "personal_data":
-        return float(evidence.personal_data)
+        return float(evidence.personal_data), None
     for evaluation in reversed(evidence.evaluations):
         if (value := number(evaluation.get(metric))) is not None:
-            return value
-    return None
+            return value, evaluation["report_digest"]
+    return None, None
 
 
 def number(stated: object) -> float | None:

@@ -54,5 +54,5 @@ def served(reader: Reader, name: str, moment: datetime) -> Served:
         adapter=adapter_queries.adapter(reader, row.adapter) if row and row.adapter else None,
         approval=approval,
         signed=tuple(one for one in signed if one.time <= moment),
-        evaluations=tuple(one for one in evaluations if one.bound),
+        evaluations=evaluations,
     )

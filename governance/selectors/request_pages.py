@@ -8,16 +8,16 @@ from typing import Any
 from adapters_core.ledger import adapter_queries, context_queries, queries, slot_queries
 from adapters_core.ledger.adapter_queries import AdapterRow
 from adapters_core.ledger.context_queries import ContextRow
-from adapters_core.ledger.flow.requests import ENDED
+from adapters_core.ledger.flow.requests import ENDED, OPEN
 from adapters_core.ledger.records import Entry, Subject
 from adapters_core.ledger.request_queries import RequestRow
 from adapters_core.ledger.slot_queries import SlotRow
 from adapters_core.ledger.transactions import Reader
-from governance.policy.gates import GateResult
+from governance.policy.gates import GateResult, recorded_gates
 from governance.selectors.person_names import names_of
 from governance.selectors.timelines import Happening, happenings
 from governance.services import placing
-from governance.services.deciding import Case, read_case
+from governance.services.deciding import DECIDED, Case, read_case
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +52,6 @@ class EvaluationView:
     time: datetime
     suite: str
     report: str
-    bound: bool
-    """Whether the request rests on it."""
     recovery: Score
     retention: Score
     metrics: tuple[str, ...]
@@ -76,11 +74,20 @@ class RequestView:
     contexts: tuple[ContextRow, ...]
     slot: SlotRow
     stages: tuple[StageView, ...]
-    gates: tuple[GateResult, ...]
+    gates: tuple[GateResult, ...] | None
+    """As they stand while it is open, then as signed with the last decision; None where no entry holds them."""
+    decided: bool
+    """Whether it ended by a decision."""
     evaluations: tuple[EvaluationView, ...]
+    """That it is bound to."""
     timeline: tuple[Happening, ...]
     refused: tuple[Happening, ...]
     open: bool
+
+    @property
+    def failed(self) -> bool:
+        """Whether a gate is known not to be reached."""
+        return any(not result.passed for result in self.gates or ())
 
 
 def request_view(reader: Reader, identifier: str, at: datetime) -> RequestView:
@@ -93,6 +100,8 @@ def request_view(reader: Reader, identifier: str, at: datetime) -> RequestView:
     entries = queries.history_about(reader, Subject(kind="request", id=identifier))
     names = names_of(reader, [entry.data.get("on_behalf_of") for entry in entries])
     told = happenings(entries, names)
+    signed = [entry for entry in entries if entry.event in DECIDED]
+    open_now = case.row.state in OPEN
     ids = adapter_queries.contexts_of_adapter(reader, case.row.adapter)
     return RequestView(
         case=case,
@@ -104,11 +113,12 @@ def request_view(reader: Reader, identifier: str, at: datetime) -> RequestView:
         contexts=tuple(context_queries.context(reader, one) for one in ids),
         slot=slot_queries.slot(reader, case.row.slot),
         stages=stage_views(case.row, entries),
-        gates=case.gates,
+        gates=case.gates if open_now else recorded_gates(signed[-1].data) if signed else None,
+        decided=bool(signed) and not open_now,
         evaluations=evaluation_views(reader, case.row.adapter, case.opened.data["evaluations"]),
         timeline=tuple(one for one in told if one.event != "denied"),
         refused=tuple(one for one in told if one.event == "denied"),
-        open=case.row.state in {"requested", "in_review"},
+        open=open_now,
     )
 
 
@@ -137,13 +147,13 @@ def stage_views(row: RequestRow, entries: Sequence[Entry]) -> tuple[StageView, .
 
 
 def evaluation_views(reader: Reader, adapter: str, bound: Sequence[str]) -> tuple[EvaluationView, ...]:
-    """The evaluations of an adapter, the newest first."""
+    """The evaluations of an adapter that a request or approval rests on, the newest first."""
     history = queries.history(reader, Subject(kind="adapter", id=adapter))
-    found = [_evaluation(entry, bound) for entry in history if entry.event == "adapter:evaluated"]
-    return tuple(found[::-1])
+    made = [entry for entry in history if entry.event == "adapter:evaluated"]
+    return tuple(_evaluation(entry) for entry in made[::-1] if entry.data["report_digest"] in bound)
 
 
-def _evaluation(entry: Entry, bound: Sequence[str]) -> EvaluationView:
+def _evaluation(entry: Entry) -> EvaluationView:
     data = entry.data
     scores: Mapping[str, Mapping[str, Any]] = data["scores"]
     metrics = tuple(dict.fromkeys(metric for method in scores.values() for metric in method))
@@ -152,7 +162,6 @@ def _evaluation(entry: Entry, bound: Sequence[str]) -> EvaluationView:
         time=entry.time,
         suite=data["suite"],
         report=data["report_digest"],
-        bound=data["report_digest"] in bound,
         recovery=score("recovery", data["recovery"]),
         retention=score("retention", data["retention"]),
         metrics=metrics,

@@ -11,10 +11,11 @@ from adapters_core.ledger.records import Entry, Subject
 from adapters_core.ledger.signing import DECISION_TYPE, opened
 from adapters_core.ledger.transactions import Reader
 from governance.installation import installation
+from governance.policy.gates import GateResult, recorded_gates
 from governance.selectors.person_names import names_of
 from governance.services.deciding import DECIDED
 
-CHECKED = ("stage", "meaning", "on_behalf_of", "bound_digest", "comment", "conditions", "required")
+CHECKED = ("stage", "meaning", "on_behalf_of", "bound_digest", "gates", "comment", "conditions", "required")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ class Signed:
     method: str
     behalf: str | None
     meaning: str
+    gates: tuple[GateResult, ...] | None
+    """As they were signed; None in an entry that was made before entries held them."""
     comment: str
     conditions: str
     required: str
@@ -76,6 +79,7 @@ def _signed(reader: Reader, entry: Entry, names: Mapping[str, str]) -> Signed:
         method=entry.actor.auth.method if entry.actor.auth else "",
         behalf=names.get(data["on_behalf_of"]),
         meaning=data["meaning"],
+        gates=recorded_gates(data),
         comment=data.get("comment") or "",
         conditions=data.get("conditions") or "",
         required=data.get("required") or "",

@@ -10,14 +10,13 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from adapters_core.errors import RingiError
-from adapters_core.ledger import adapter_queries, queries, slot_queries
+from adapters_core.ledger import adapter_queries, queries
 from adapters_core.ledger.signing import VerifyingKey, load_public
 from adapters_core.ledger.transactions import Reader
 from adapters_core.ledger.verification.artifacts import verify_artifacts
 from adapters_core.ledger.verification.findings import Finding, Report
-from adapters_core.ledger.verification.serving import Observed, verify_serving
+from adapters_core.ledger.verification.serving import Loaded, Observed, verify_serving
 from adapters_core.ledger.verification.verify import Progress, verified_size, verify
-from governance.engines.engine import loaded_name
 from governance.installation import installation, key_path
 
 _SETTLED_SECONDS = 3600.0
@@ -154,21 +153,19 @@ def run(reader: Reader, wanted: Wanted, progress: Progress = lambda _done, _tota
         more = verify_artifacts(reader, settings.VAR / "artifacts", settled=time.time() - _SETTLED_SECONDS)
         report = replace(report, levels=(*report.levels, "V3"), findings=(*report.findings, *more))
     if wanted.serving:
-        served = verify_serving(reader, observed(reader))
+        served = verify_serving(reader, observed())
         report = replace(report, levels=(*report.levels, "V4"), findings=(*report.findings, *served))
     return Outcome(report=report, seconds=time.monotonic() - began)
 
 
-def observed(reader: Reader) -> Sequence[Observed]:
-    """What the engines say that they hold for each slot; slots of an engine that gives no answer are left out."""
+def observed() -> Sequence[Observed]:
+    """What the engines of this installation say that they have; an engine that gives no answer is left out."""
     found = []
-    for slot in slot_queries.slots(reader):
+    for name, engine in installation().engines.all.items():
         try:
-            residents = installation().engines[slot.engine].residents()
+            residents = engine.residents()
         except RingiError:
             continue
-        names = {one.name for one in residents} | {one.digest for one in residents if one.digest}
-        loaded = tuple(sorted(one.name for one in residents if one.parent is not None))
-        ours = slot.adapter and names & {loaded_name(slot.slot, slot.adapter), slot.adapter}
-        found.append(Observed(slot=slot.slot, adapter=slot.adapter if ours else None, loaded=loaded))
+        loaded = tuple(Loaded(name=one.name, adapter=one.digest) for one in residents if one.parent is not None)
+        found.append(Observed(engine=name, loaded=loaded))
     return found

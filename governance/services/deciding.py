@@ -7,7 +7,6 @@ from typing import Any
 
 from adapters_core.errors import DeniedError, InputError
 from adapters_core.ledger import people_queries, queries, request_queries
-from adapters_core.ledger.events import MEANINGS
 from adapters_core.ledger.records import Entry, Subject, parse_time, time_text
 from adapters_core.ledger.request_queries import RequestRow
 from adapters_core.ledger.signing import DECISION_TYPE
@@ -16,6 +15,7 @@ from governance.installation import installation
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
 from governance.policy.gates import GateResult, check_gates
+from governance.policy.meanings import meanings
 from governance.policy.subjects import Deputy, RequestFacts
 from governance.policy.system_words import written
 from governance.services import facts, references
@@ -36,7 +36,7 @@ class Signature:
     """What a person puts under a decision."""
 
     meaning: str
-    """prepared, checked, approved or decided."""
+    """One of those that fit the decision, see ``policy.meanings``."""
     stage: int
     """The stage that they saw."""
     bound_digest: str
@@ -54,6 +54,7 @@ class Case:
     policy: Mapping[str, Any]
     """As it stands under the version that the request is bound to."""
     gates: tuple[GateResult, ...]
+    """As they stand now with the evaluations that it is bound to."""
     facts: RequestFacts
 
 
@@ -73,7 +74,7 @@ def read_case(reader: Reader, identifier: str, at: datetime, on_behalf_of: tuple
     history = queries.history(reader, references.request(identifier))
     policy = people_queries.policy(reader, row.policy, row.policy_version).data
     known = facts.dossier(reader, row.adapter)
-    gates = check_gates(policy, facts.evidence(reader, known))
+    gates = check_gates(policy, facts.evidence(reader, known, only=history[0].data["evaluations"]))
     decided = [entry for entry in history if entry.event in DECIDED]
     principals = {entry.data["on_behalf_of"] for entry in decided} - {None}
     return Case(
@@ -120,11 +121,10 @@ def decide(actor: Actor, action: Action, identifier: str, signature: Signature, 
 
     Raises:
         DeniedError: the rules refuse; a request that has expired or changed is closed besides.
+        InputError: the meaning of the signature does not fit the decision.
         StaleError: the request has moved on since they looked at it.
         UnknownSubjectError: there is no such request.
     """
-    if signature.meaning not in MEANINGS:
-        raise InputError(f"the meaning of a signature is one of {', '.join(MEANINGS)}, got {signature.meaning!r}")
 
     def work(act: Act) -> Entry:
         behalf = (act.actor.id, signature.on_behalf_of) if signature.on_behalf_of else None
@@ -134,11 +134,22 @@ def decide(actor: Actor, action: Action, identifier: str, signature: Signature, 
         except DeniedError as error:
             _close(act, error.reason_code)
             raise
+        _check_meaning(action, signature, case.row)
         entry = act.append(EVENTS[action], _signed(act, case, signature, statement), refs=_about(case.row))
         _tell(act, entry, case)
         return entry
 
     return perform(actor, action, references.request(identifier), work)
+
+
+def _check_meaning(action: Action, signature: Signature, row: RequestRow) -> None:
+    """By the stage that they saw: whether that one still waits, the ledger says."""
+    fitting = meanings(action, last_stage=signature.stage + 1 >= len(row.stages))
+    if signature.meaning not in fitting:
+        raise InputError(
+            f"a signature to {action.value} at stage {signature.stage + 1} of {len(row.stages)} must mean one of "
+            f"{', '.join(fitting)}, got {signature.meaning!r}"
+        )
 
 
 def _signed(act: Act, case: Case, signature: Signature, statement: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,6 +159,7 @@ def _signed(act: Act, case: Case, signature: Signature, statement: Mapping[str, 
         "meaning": signature.meaning,
         "on_behalf_of": signature.on_behalf_of,
         "bound_digest": signature.bound_digest,
+        "gates": [result.to_json() for result in case.gates],
         **statement,
     }
     moment = act.actor.confirmed

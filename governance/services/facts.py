@@ -1,6 +1,6 @@
 """What the rules are told: facts of contexts and adapters, read in the transaction that acts."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,12 +96,22 @@ def adapter_facts(reader: Reader, digest: str, policy: Mapping[str, Any] | None 
     )
 
 
-def evidence(reader: Reader, known: Dossier, newest: Mapping[str, Any] | None = None) -> Evidence:
-    """What the gates of a policy are asked about; ``newest``: an evaluation that is about to be recorded."""
+def evidence(
+    reader: Reader, known: Dossier, *, newest: Mapping[str, Any] | None = None, only: Collection[str] | None = None
+) -> Evidence:
+    """What the gates of a policy are asked about.
+
+    Args:
+        reader: the snapshot or transaction.
+        known: the adapter.
+        newest: an evaluation that is about to be recorded.
+        only: digests of the reports that count; all unless given.
+    """
+    made = [one.data for one in known.evaluations if only is None or one.data["report_digest"] in only]
     approved = adapter_queries.approved_norms(reader, known.row.base, besides=known.row.digest)
     submitted = queries.entries_at(reader, [context.seq for context in known.contexts])
     return Evidence(
-        evaluations=[*(evaluation.data for evaluation in known.evaluations), *([newest] if newest else [])],
+        evaluations=[*made, *([newest] if newest else [])],
         norms=place(known.row.norm_total, approved),
         personal_data=sum(sum(entry.data["scan"]["found"].values()) for entry in submitted),
     )

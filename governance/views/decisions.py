@@ -42,7 +42,7 @@ def decide(request: HttpRequest, identifier: str) -> HttpResponse:
         points = standpoints(sight.reader, sight.actor, identifier, sight.at)
         if request.method != "POST":
             return _choose(request, sight, view, points)
-        form = DecisionForm(request.POST, standpoints=points)
+        form = DecisionForm(request.POST, standpoints=points, row=view.row)
         if not form.is_valid():
             return _choose(request, sight, view, points, form=form, status=refusals.BAD)
         if request.POST.get("step") != "sign":
@@ -115,7 +115,7 @@ def _choose(
 ) -> HttpResponse:
     seen = {"stage": min(view.row.stage, len(view.row.stages)), "bound_digest": view.row.bound_digest}
     best = next((point for point in points if point.any), points[0])
-    shown = form or DecisionForm(initial={**seen, "on_behalf_of": best.principal}, standpoints=points)
+    shown = form or DecisionForm(initial={**seen, "on_behalf_of": best.principal}, standpoints=points, row=view.row)
     choices = [
         {
             "action": action.value,

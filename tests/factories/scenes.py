@@ -77,7 +77,7 @@ def make_scene(place: Place) -> Scene:
 def attempts(scene: Scene) -> Mapping[Action, tuple[str, Mapping[str, Any]]]:
     """Action -> (address, fields) as its form sends it; complete, so that nothing but the rules can refuse it."""
     adapter, context, request = f"/adapters/{scene.adapter}", f"/contexts/{scene.context}", f"/requests/{scene.request}"
-    sign = {"step": "sign", "proof": PASSWORD, "meaning": "approved", "stage": scene.seen.stage}
+    sign = {"step": "sign", "proof": PASSWORD, "meaning": "", "stage": scene.seen.stage}
     sign |= {"bound_digest": scene.seen.bound_digest, "comment": "c", "conditions": "c", "required": "r"}
     reason = {"reason": "For a test of at least twenty characters."}
     change = {**reason, "seen": scene.serving}

@@ -5,7 +5,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -15,6 +15,9 @@ from adapters_core.ledger import job_queries, queries
 from adapters_core.ledger.queries import EntryFilter
 from adapters_core.ledger.records import Subject
 from governance.artifacts import serving_folder
+from governance.engines.engine import loaded_name
+from governance.engines.registry import Engines
+from governance.installation import installation
 from governance.services.deploy import deploy
 from governance.services.erase import erase
 from governance.services.extend import extend
@@ -22,6 +25,7 @@ from governance.services.submit_context import submit_context
 from governance.worker.working import work_once
 from governance.worker.workplace import Workplace
 from tests.cast import HANAKO, MISAKI, PASSWORD, YUKI, sign_up
+from tests.factories.cores import RunningCore
 from tests.factories.installations import Place
 from tests.factories.works import SLOT, TEA, approved, carry_out, generated, slot_row
 
@@ -108,6 +112,41 @@ def test_a_slot_is_rolled_back_from_the_command_line_by_who_may(
     with working(at):
         said("rollback", SLOT, "--bare", "--reason", "Stop it", "--email", MISAKI.email)
     assert slot_row(place).adapter is None
+
+
+def test_verifying_what_is_served_goes_by_the_adapter_and_not_by_its_name(
+    place: Place, at: Workplace, core: RunningCore
+) -> None:
+    digest = approved(place, at)
+    other = generated(place, at, TEA)
+    deploy(place.actor(MISAKI), slot=SLOT, adapter=digest, seen=None, reason="Go")
+    carry_out(at)
+    engines = Engines({"core": f"vllm+{core.url}"}, {"core": core.token})
+    installation().__dict__["engines"] = engines
+    engine, name = engines["core"], loaded_name(SLOT, digest)
+
+    with closing(engines):
+        # the slot ``support`` is on the same engine, and serves the bare base
+        assert json.loads(said("ledger", "verify", "--serving", "--json"))["ok"]
+        engine.unload(name)
+        engine.load(name, other, other)
+        assert _found("--serving") == [("V4", "served_otherwise", f"slot {SLOT}")]
+        engine.unload(name)
+        engine.load(name, digest, digest)
+        engine.load("by-hand", other, other)
+        assert _found("--serving") == [("V4", "served_unknown", "engine core")]
+        engine.unload("by-hand")
+        engine.unload(name)
+        assert _found("--serving") == [("V4", "not_served", f"slot {SLOT}")]
+
+
+def _found(*options: str) -> list[tuple[str, str, str]]:
+    """What verifying the ledger finds, when it ends as findings must."""
+    out = io.StringIO()
+    with pytest.raises(CommandError) as ended:
+        call_command("ledger", "verify", *options, "--json", stdout=out)
+    assert ended.value.returncode == 3
+    return [(one["level"], one["code"], one["what"]) for one in json.loads(out.getvalue())["findings"]]
 
 
 def test_an_adapter_is_extended_by_a_context_and_forgets_it_again(place: Place, at: Workplace) -> None:

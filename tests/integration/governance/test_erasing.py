@@ -29,7 +29,7 @@ from governance.worker.delivering import deliver_some
 from governance.worker.generating import FILES
 from governance.worker.heartbeat import Heartbeat
 from governance.worker.reconciling import reconcile_mlflow
-from governance.worker.working import KINDS, work_once
+from governance.worker.working import ON_THE_CORE, work_once
 from governance.worker.workplace import Workplace
 from tests.cast import HANAKO, MISAKI
 from tests.factories.cores import RunningCore
@@ -419,7 +419,7 @@ def killed_before_recording(place: Place, at: Workplace, context: str) -> str:
     from governance.worker.generating import _KEY_FOR
 
     with place.ledger.write() as tx:
-        job = lease_job(tx, worker="killed", kinds=KINDS, seconds=30)
+        job = lease_job(tx, worker="killed", kinds=ON_THE_CORE, seconds=30)
     assert job is not None
     with place.ledger.read() as db:
         key = vault.commit_to(db, at.master, context, _KEY_FOR)

@@ -22,7 +22,7 @@ from adapters_core.ledger.signing import (
     public_from_json,
 )
 from adapters_core.ledger.verification.artifacts import artifact_path, verify_artifacts
-from adapters_core.ledger.verification.serving import Observed, verify_serving
+from adapters_core.ledger.verification.serving import Loaded, Observed, verify_serving
 from tests import ledger_cast as cast
 from tests.ledger_story import approve, deploy, prepare, put, step
 
@@ -132,29 +132,44 @@ def test_a_file_is_needed_by_every_adapter_that_names_it_until_its_files_are_del
         assert is_deleted(db, first)
 
 
+B, X = cast.digest("b"), cast.digest("x")
+RIGHT = Loaded(name="support-0123", adapter=B)
+
+
 @pytest.mark.parametrize(
-    ("observed", "codes"),
+    ("loaded", "codes"),
     [
-        ([Observed(slot="support", adapter=cast.digest("b"), loaded=("support-0123",))], []),
-        ([Observed(slot="support", adapter=cast.digest("b"))], []),
-        ([Observed(slot="support", adapter=None)], ["served_otherwise"]),
-        ([Observed(slot="support", adapter=cast.digest("x"))], ["served_otherwise"]),
-        ([Observed(slot="support", adapter=cast.digest("b"), loaded=("other",))], ["not_served"]),
-        ([], ["not_served"]),
-        (
-            [Observed(slot="support", adapter=cast.digest("b")), Observed(slot="stray", adapter=None)],
-            ["served_unknown"],
-        ),
+        ((RIGHT,), []),
+        ((RIGHT, Loaded(name=f"evaluation-{B[:16]}", adapter=B)), []),
+        ((Loaded(name=B[:16], adapter=B),), []),
+        ((), ["not_served"]),
+        ((Loaded(name=f"other-{B[:16]}", adapter=B),), ["not_served"]),
+        ((Loaded(name="support-0123", adapter=X),), ["served_otherwise"]),
+        ((Loaded(name="support-0123", adapter=None),), ["served_otherwise"]),
+        ((RIGHT, Loaded(name=f"support-{X[:16]}", adapter=X)), ["served_unknown"]),
+        ((RIGHT, Loaded(name=f"support-{B[:16]}", adapter=None)), ["served_unknown"]),
+        ((RIGHT, Loaded(name="by-hand", adapter=B)), ["served_unknown"]),
+        (None, ["not_served"]),
     ],
 )
 def test_what_is_served_otherwise_than_recorded_is_named(
-    ledger: Ledger, observed: list[Observed], codes: list[str]
+    ledger: Ledger, loaded: tuple[Loaded, ...] | None, codes: list[str]
 ) -> None:
     prepare(ledger)
     approve(ledger, "b", request="r-1")
     deploy(ledger, "b", as_id="d-1")
+    observed = [] if loaded is None else [Observed(engine="core", loaded=loaded)]
     with ledger.read() as db:
         assert [item.code for item in verify_serving(db, observed)] == codes
+
+
+def test_an_engine_that_no_slot_names_serves_nothing_unknown_either(ledger: Ledger) -> None:
+    prepare(ledger)
+    stray = Observed(engine="other", loaded=(Loaded(name="by-hand", adapter=X),))
+    with ledger.read() as db:
+        found = verify_serving(db, [Observed(engine="core", loaded=()), stray])
+
+    assert [(item.code, item.what) for item in found] == [("served_unknown", "engine other")]
 
 
 def test_a_key_lies_in_a_file_of_its_owner_alone(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_an_engineer_sees_their_own_work_by_what_is_to_be_done(place: Place, bro
     send_back(
         place.actor(YUKI),
         request=request,
-        signature=signature(place, request),
+        signature=signature(place, request, meaning="checked"),
         comment="質問が足りない",
         required="質問",
     )

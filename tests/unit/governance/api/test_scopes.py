@@ -50,7 +50,9 @@ OPERATIONS = [
     Operation("POST", "adapters/{digest}/erasures", {"context": "{other}"}, GENERATE),
     Operation("GET", "requests", None, READ),
     Operation("GET", "requests/{identifier}", None, READ),
-    Operation("POST", "requests/{identifier}/{verb}", {"stage": 0, "bound_digest": DIGEST}, NEVER),
+    Operation(
+        "POST", "requests/{identifier}/{verb}", {"stage": 0, "bound_digest": DIGEST, "meaning": "approved"}, NEVER
+    ),
     Operation("GET", "slots", None, READ),
     Operation("GET", "slots/{name}", None, READ),
     Operation("GET", "slots/{name}/deployments", None, READ),

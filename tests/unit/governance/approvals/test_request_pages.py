@@ -8,9 +8,15 @@ from django.conf import settings
 from django.core.cache import cache
 from django.test import Client
 
+from adapters_core.ledger.append import append
+from adapters_core.ledger.records import Subject
+from adapters_core.ledger.signing import DECISION_TYPE
+from governance.actors import snapshot
+from governance.installation import installation
 from governance.services.approve import approve
 from governance.services.comment import comment
 from governance.services.delegate import delegate
+from governance.services.withdraw import withdraw
 from tests.cast import AKIRA, HANAKO, KENJI, MISAKI, NAOKO, PASSWORD, SHIN, TARO, YUKI, Member
 from tests.factories.adapters import evaluate, evaluated, generate
 from tests.factories.installations import Place
@@ -36,7 +42,7 @@ def chosen(place: Place, request: str, **more: Any) -> dict[str, Any]:
     seen = row(place, request)
     return {
         "decision": "approve",
-        "meaning": "approved",
+        "meaning": "",
         "stage": seen.stage,
         "bound_digest": seen.bound_digest,
         "on_behalf_of": "",
@@ -222,6 +228,48 @@ def test_each_decision_ends_the_stage(
     assert row(place, request_id).state == state
 
 
+@pytest.mark.parametrize(
+    ("decision", "given", "recorded"),
+    [
+        ("approve", "", "approved"),
+        ("approve", "decided", "decided"),
+        ("approve", "checked", None),
+        ("approve", "prepared", None),
+        ("reject", "", "decided"),
+        ("reject", "checked", "checked"),
+        ("reject", "approved", None),
+        ("send_back", "approved", None),
+    ],
+)
+def test_a_signature_means_what_fits_its_decision(
+    place: Place, request_id: str, browser_of: SignIn, *, decision: str, given: str, recorded: str | None
+) -> None:
+    client = browser_of(YUKI)
+    answer = sign(place, client, request_id, decision=decision, meaning=given, comment="理由")
+
+    sheet = client.get(f"/requests/{request_id}/sheet/").context["sheet"]
+    assert answer.status_code == (302 if recorded else 400)
+    assert [one.meaning for one in sheet.signed] == ([recorded] if recorded else [])
+
+
+def test_the_page_offers_the_meanings_that_fit_and_the_next_one_says_which_it_is(
+    place: Place, request_id: str, browser_of: SignIn
+) -> None:
+    client = browser_of(YUKI)
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = "en"
+    page = client.get(f"/requests/{request_id}/decide/")
+
+    offered = [name for name, _words in page.context["form"].fields["meaning"].choices]
+    assert offered == ["", "checked", "approved", "decided"]
+    assert "To approve: Approved or Decided. To send back or to reject: Decided or Checked." in page.text
+    told = client.post(
+        f"/requests/{request_id}/decide/",
+        {"step": "review", **chosen(place, request_id, decision="reject", comment="x")},
+    )
+    assert "<dd>Decided</dd>" in told.text
+    assert '<input type="hidden" name="meaning" value="decided">' in told.text
+
+
 def test_a_gate_that_is_not_reached_blocks_a_plain_approval_and_says_so(place: Place, browser_of: SignIn) -> None:
     digest = generate(place)
     evaluate(place, digest, recovery=-0.1)
@@ -231,6 +279,65 @@ def test_a_gate_that_is_not_reached_blocks_a_plain_approval_and_says_so(place: P
 
     assert 'value="approve" aria-describedby="why-approve" disabled' in page
     assert "必要な基準を満たしていません" in page
+
+
+def test_a_decision_keeps_the_gates_that_were_signed_with_it(place: Place, browser_of: SignIn) -> None:
+    digest = generate(place)
+    report = evaluate(place, digest, recovery=-0.4)
+    request = ask(place, digest)
+    client = browser_of(YUKI)
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = "en"
+    assert client.get(f"/requests/{request}/").context["view"].failed
+    sign(place, client, request, decision="reject", comment="回収率が負")
+
+    later = evaluate(place, digest, recovery=0.91)
+
+    page, sheet = client.get(f"/requests/{request}/"), client.get(f"/requests/{request}/sheet/")
+    (signed,) = sheet.context["sheet"].signed
+    found = {one.gate.metric: (one.value, one.passed, one.report) for one in signed.gates}
+    assert found["recovery"] == (-0.4, False, report)
+    assert found["norm_outlier"] == (None, True, None)
+    assert page.context["view"].gates == signed.gates
+    assert signed.holds
+    assert [one.report for one in page.context["view"].evaluations] == [report]
+    for shown in (page.text, sheet.text):
+        assert "-40%" in shown
+        assert "91%" not in shown
+        assert later not in shown
+    assert "As the gates stood at the last decision" in page.text
+
+
+def test_what_a_decision_of_before_did_not_record_is_said(place: Place, request_id: str, browser_of: SignIn) -> None:
+    seen = row(place, request_id)
+    decision = {"stage": 0, "meaning": "approved", "on_behalf_of": None, "bound_digest": seen.bound_digest}
+    stated = {**decision, "request": request_id, "signed_by": {"id": YUKI.id, "name": YUKI.name}}
+    envelope = installation().signing_key.sign(stated, DECISION_TYPE)
+    with place.ledger.write() as tx:
+        append(
+            tx,
+            "request:approved",
+            subject=Subject(kind="request", id=request_id),
+            actor=snapshot(place.actor(YUKI)),
+            data={**decision, "signature": envelope},
+        )
+    client = browser_of(YUKI)
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = "en"
+
+    said = "The results of the gates were not recorded with this decision."
+    assert said in client.get(f"/requests/{request_id}/").text
+    sheet = client.get(f"/requests/{request_id}/sheet/")
+    assert said in sheet.text
+    assert sheet.context["sheet"].signed[0].holds
+
+
+def test_a_request_that_ended_without_a_decision_shows_no_gates(
+    place: Place, request_id: str, browser_of: SignIn
+) -> None:
+    withdraw(place.actor(HANAKO), request=request_id, comment="差替え")
+    client = browser_of(YUKI)
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = "en"
+
+    assert "It ended without a decision" in client.get(f"/requests/{request_id}/").text
 
 
 def test_a_delegate_signs_in_the_name_of_another(place: Place, request_id: str, browser_of: SignIn) -> None:

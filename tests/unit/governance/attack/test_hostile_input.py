@@ -288,7 +288,7 @@ def test_what_people_write_is_shown_as_text_on_every_page(place: Place, browser_
     context = submit(place, title=EVIL[:200], text=EVIL, personal_data_reason=EVIL)
     adapter = evaluated(place, context=context, name=EVIL)
     request = request_approval(place.actor(HANAKO), adapter=adapter, slot="support", comment=EVIL)
-    reject(place.actor(YUKI), request=request, signature=signature(place, request), comment=EVIL)
+    reject(place.actor(YUKI), request=request, signature=signature(place, request, meaning="decided"), comment=EVIL)
     create_slot(place.actor(MISAKI), name="evil", title=EVIL, base=BASE, engine="core", policy="standard")
     hold_context(place.actor(YUKI), context=context, reason=EVIL)
     other = generate(place, context=context, name=EVIL)

@@ -9,6 +9,7 @@ import pytest
 
 from adapters_core.errors import DeniedError, InputError, PersonalDataError, StaleError, UnknownSubjectError
 from adapters_core.ledger import adapter_queries, outbox_queries, queries, request_queries
+from adapters_core.ledger.events import MEANINGS
 from adapters_core.ledger.queries import EntryFilter
 from adapters_core.ledger.records import Subject
 from adapters_core.ledger.signing import DECISION_TYPE, opened
@@ -87,6 +88,13 @@ def test_a_decision_is_signed_over_all_that_it_is_bound_to(place: Place, request
     assert stated["signed_by"] == {"id": YUKI.id, "name": YUKI.name}
     assert stated["meaning"] == "approved"
     assert stated["policy"] == {"name": "standard", "version": 1}
+    assert stated["gates"] == entry.data["gates"]
+    assert [(gate["metric"], gate["value"], gate["passed"]) for gate in stated["gates"]] == [
+        ("recovery", 0.6, True),
+        ("retention", 0.97, True),
+        ("norm_outlier", None, True),
+    ]
+    assert {gate["report"] for gate in stated["gates"]} == {*stated["evaluations"], None}
 
 
 @pytest.mark.parametrize(
@@ -228,12 +236,42 @@ def test_two_reviewers_and_a_manager_decide_under_the_strict_policy(place: Place
     assert row(place, request).state == "approved"
 
 
+@pytest.mark.parametrize(
+    ("decision", "last", "fitting"),
+    [
+        (approve, False, {"approved", "checked"}),
+        (approve, True, {"approved", "decided"}),
+        (approve_with_conditions, False, {"approved", "checked"}),
+        (approve_with_conditions, True, {"approved", "decided"}),
+        (send_back, False, {"decided", "checked"}),
+        (reject, True, {"decided", "checked"}),
+    ],
+)
+def test_a_signature_means_nothing_that_contradicts_its_decision(
+    place: Place, *, decision: Callable[..., Any], last: bool, fitting: set[str]
+) -> None:
+    more = {"conditions": "試行に限る"} if decision is approve_with_conditions else {"comment": "理由"}
+    for meaning in MEANINGS:
+        slot = "support" if last else (f"slot-{meaning}")
+        if not last:
+            create_slot(place.actor(MISAKI), name=slot, title="監査室", base=BASE, engine="core", policy="strict")
+        request = ask(place, _for_the_strict(place), slot=slot)
+        by = signature(place, request, meaning=meaning)
+        if meaning in fitting:
+            assert decision(place.actor(YUKI), request=request, signature=by, **more).data["meaning"] == meaning
+            continue
+        with pytest.raises(InputError, match=f"must mean one of .*, got '{meaning}'"):
+            decision(place.actor(YUKI), request=request, signature=by, **more)
+        assert row(place, request).state == "requested"
+    assert denials(place) == []
+
+
 def test_of_two_reviewers_at_once_the_second_is_told_that_it_is_decided(place: Place, request_id: str) -> None:
     seen = signature(place, request_id)
     approve(place.actor(YUKI), request=request_id, signature=seen)
 
     with pytest.raises(DeniedError) as refused:
-        reject(place.actor(KENJI), request=request_id, signature=seen, comment="根拠が弱い")
+        reject(place.actor(KENJI), request=request_id, signature=replace(seen, meaning="decided"), comment="根拠が弱い")
 
     assert refused.value.reason_code == "not_open"
     assert row(place, request_id).state == "approved"
@@ -248,7 +286,7 @@ def test_a_stale_page_of_another_stage_is_refused_and_recorded(place: Place, req
 
 @pytest.mark.parametrize("state", ["sent_back", "rejected"])
 def test_what_was_refused_can_be_requested_again(place: Place, request_id: str, state: str) -> None:
-    by = signature(place, request_id)
+    by = signature(place, request_id, meaning="decided")
     if state == "sent_back":
         send_back(
             place.actor(YUKI), request=request_id, signature=by, comment="評価を増やすこと", required="保持の評価"
