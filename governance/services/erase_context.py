@@ -2,7 +2,6 @@
 
 from adapters_core.errors import InputError
 from adapters_core.ledger import adapter_queries, outbox, slot_queries, vault
-from governance.installation import installation
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
 from governance.policy.system_words import written
@@ -13,8 +12,9 @@ from governance.services.acting import Act, perform
 def erase_context(actor: Actor, *, context: str, legal_basis: str) -> tuple[str, ...]:
     """Erase; answers the digests of the adapters that were built from it and are retired now.
 
-    Slots that serve one of them are put back to the bare base; files are deleted by a worker. An adapter of several
-    contexts is rebuilt without this one by :func:`erase.erase`, before this.
+    Slots that serve one of them are put back to the bare base. A worker deletes files, and scrubs the vault until the
+    database's files hold nothing of it either. An adapter of several contexts is rebuilt without this one by
+    :func:`erase.erase`, before this.
 
     Raises:
         DeniedError: the rules refuse; the context is under legal hold, for instance.
@@ -28,7 +28,7 @@ def erase_context(actor: Actor, *, context: str, legal_basis: str) -> tuple[str,
         act.ask(facts.context_facts(act.tx, context))
         built = [row for row in adapter_queries.adapters_of_context(act.tx, context) if row.state != "retired"]
         digests = tuple(row.digest for row in built)
-        act.append(
+        erased = act.append(
             "context:erased",
             {"legal_basis": legal_basis.strip(), "adapters": list(digests)},
             refs=tuple(references.adapter(digest) for digest in digests),
@@ -36,11 +36,10 @@ def erase_context(actor: Actor, *, context: str, legal_basis: str) -> tuple[str,
         for digest in digests:
             _retire(act, context, digest)
         vault.erase(act.tx, context)
+        outbox.send(act.tx, topic="vault.scrub", key=context, payload={}, seq=erased.seq)
         return digests
 
-    erased = perform(actor, Action.ERASE_CONTEXT, references.context(context), work)
-    vault.scrub(installation().ledger)
-    return erased
+    return perform(actor, Action.ERASE_CONTEXT, references.context(context), work)
 
 
 def _retire(act: Act, context: str, digest: str) -> None:
