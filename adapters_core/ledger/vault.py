@@ -28,6 +28,16 @@ KEY_BYTES = 32
 _NONCE_BYTES = 12
 
 
+def evaluation_text(evaluation: str) -> str:
+    """The name of what an evaluation asked and heard, under each context that it asked about."""
+    return f"evaluation:{evaluation}"
+
+
+def control_text(evaluation: str) -> str:
+    """The name of what an adapter of another document answered there, under that document."""
+    return f"control:{evaluation}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class MasterKey:
     """Wraps the keys of all contexts."""
@@ -144,6 +154,11 @@ def erase(writer: Writer, context: str) -> bool:
     writer.connection.execute(delete(vault_texts).where(vault_texts.c.context == context))
     gone = writer.connection.execute(delete(vault_keys).where(vault_keys.c.context == context))
     return bool(gone.rowcount)
+
+
+def forget(writer: Writer, names: Sequence[str]) -> None:
+    """Remove the texts of some names, whichever contexts they are sealed under: they hold words of an erased one."""
+    writer.connection.execute(delete(vault_texts).where(vault_texts.c.name.in_(names)))
 
 
 def _insert_text(writer: Writer, keys: bytes, context: str, name: str, data: bytes) -> None:
