@@ -19,9 +19,12 @@ TOPIC = "artifact.delete"
 def delete(at: Workplace, payload: Mapping[str, Any]) -> str:
     """Delete an adapter's files everywhere; answers what was done.
 
+    The entry names the engines that keep it in memory until they are started again; no request reaches it there.
+
     Raises:
         IllegalTransitionError: a slot serves it still; the bare base is on its way there.
-        EngineError: an engine or the core is down; tried again.
+        EngineError: an engine or the core is down, or has it from a file that cannot be reached; tried again.
+        StorageError: a file could not be removed; tried again.
     """
     adapter = payload["adapter"]
     subject = Subject(kind="adapter", id=adapter)
@@ -39,7 +42,8 @@ def delete(at: Workplace, payload: Mapping[str, Any]) -> str:
     with suppress(UnknownAdapterError):  # the core never had it, or has forgotten it
         at.core.delete(adapter)
     artifacts.delete_adapter(adapter, history[0].data["artifact"]["files"])
+    keeping = [name for name, engine in at.engines.all.items() if engine.discard(adapter)]
     with at.ledger.write() as tx:
-        entry = append(tx, "adapter:artifact_deleted", subject=subject, actor=SYSTEM, data={})
+        entry = append(tx, "adapter:artifact_deleted", subject=subject, actor=SYSTEM, data={"in_memory": keeping})
         projection.send_deletion(tx, entry)
     return "deleted"
