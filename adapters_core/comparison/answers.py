@@ -14,7 +14,7 @@ class Cell:
     asked: bool
     """Whether the question was asked of it."""
     text: str | None
-    """None: no answer was asked for."""
+    """None: no answer was asked for, it was erased, or it is not kept."""
     pieces: tuple[Piece, ...]
     """Against the first candidate's answer; the whole text where there is nothing to set it against."""
     right: bool | None

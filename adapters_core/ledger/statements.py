@@ -52,6 +52,12 @@ def execute(connection: Connection, text: str) -> None:
     _execute(connection, text, ())
 
 
+def answer(connection: Connection, text: str) -> tuple[Any, ...]:
+    """The one row that the driver answers a statement without values with, outside any transaction of SQLAlchemy's."""
+    found: tuple[Any, ...] = _execute(connection, text, ()).fetchone()
+    return found
+
+
 def query(connection: Connection, statement: Select[Any], **values: Any) -> list[Any]:  # noqa: ANN401  # any column's
     """The rows of a statement that is kept, as one of a module: as tuples, in the order of its columns.
 

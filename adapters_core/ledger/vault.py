@@ -17,7 +17,6 @@ from sqlalchemy import delete, select
 from adapters_core.canonical import commitment
 from adapters_core.errors import ErasedError, InputError, IntegrityError
 from adapters_core.ledger.records import time_text
-from adapters_core.ledger.session import Ledger
 from adapters_core.ledger.signing import read_secret, write_secret
 from adapters_core.ledger.statements import insert_rows, insert_unless_there
 from adapters_core.ledger.transactions import Reader, Writer
@@ -27,6 +26,16 @@ CONTEXT = "context"
 """The name of a context's own text."""
 KEY_BYTES = 32
 _NONCE_BYTES = 12
+
+
+def evaluation_text(evaluation: str) -> str:
+    """The name of what an evaluation asked and heard, under each context that it asked about."""
+    return f"evaluation:{evaluation}"
+
+
+def control_text(evaluation: str) -> str:
+    """The name of what an adapter of another document answered there, under that document."""
+    return f"control:{evaluation}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,25 +149,16 @@ def has_text(reader: Reader, context: str, name: str = CONTEXT) -> bool:
 def erase(writer: Writer, context: str) -> bool:
     """Remove a context's keys and all its texts, in the transaction of the ``context:erased`` entry.
 
-    Call ``scrub`` after the commit. Answers whether there was anything to erase.
+    ``scrubbing.scrub`` has to follow once that is committed. Answers whether there was anything to erase.
     """
     writer.connection.execute(delete(vault_texts).where(vault_texts.c.context == context))
     gone = writer.connection.execute(delete(vault_keys).where(vault_keys.c.context == context))
     return bool(gone.rowcount)
 
 
-def scrub(ledger: Ledger) -> None:
-    """Remove from SQLite's write-ahead log what erasing has removed from the database. Nothing to do on PostgreSQL.
-
-    SQLite overwrites deleted bytes with zeros (``secure_delete``); its log keeps the old pages until it is truncated.
-    """
-    if ledger.engine.dialect.name != "sqlite":
-        return
-    raw = ledger.engine.raw_connection()
-    try:
-        raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
-    finally:
-        raw.close()
+def forget(writer: Writer, names: Sequence[str]) -> None:
+    """Remove the texts of some names, whichever contexts they are sealed under: they hold words of an erased one."""
+    writer.connection.execute(delete(vault_texts).where(vault_texts.c.name.in_(names)))
 
 
 def _insert_text(writer: Writer, keys: bytes, context: str, name: str, data: bytes) -> None:

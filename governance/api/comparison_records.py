@@ -122,7 +122,7 @@ class Cell(Record):
 
     asked: bool
     text: str | None
-    """null: no answer was asked for, or it was erased."""
+    """null: no answer was asked for, it was erased, or it is not kept."""
     right: bool | None
     nll: float | None
 

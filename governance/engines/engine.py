@@ -75,6 +75,13 @@ class Engine(Protocol):
         """Take a name back; that it is not there is no error. Raises as :meth:`load`."""
         ...
 
+    def discard(self, digest: str) -> bool:
+        """Remove files of an adapter that are the engine's own; answers whether it keeps it in memory till it restarts.
+
+        Raises as :meth:`load`, and EngineError or StorageError while a file of the adapter cannot be removed.
+        """
+        ...
+
     def read_out(self, name: str | None, prompts: Sequence[str], *, top: int) -> Reading:
         """Log-probabilities of the first token after each prompt, under an adapter or the bare base.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from adapters_core.errors import EngineError, EngineRefusedError, UnknownAdapterError
+from adapters_core.errors import EngineError, EngineRefusedError, StorageError, UnknownAdapterError
 from governance.engines.calls import EngineCalls
 from governance.engines.engine import DIGITS, Address, Nats, Reading, Resident
 
@@ -49,7 +49,25 @@ class LlamaCppEngine:
             )
 
     def unload(self, name: str) -> None:
-        """Nothing to do: without a scale of 1 in a request it takes no part in the answer."""
+        """Nothing to do: without a scale of 1 in a request it takes no part in the answer. Its file: ``discard``."""
+
+    def discard(self, digest: str) -> bool:
+        """Remove ``<digest>.gguf`` from where the server has its adapters; it keeps what it has read until it restarts.
+
+        Raises:
+            EngineError: it gives no answer, or it has the adapter and no file of it was found here to be removed.
+            StorageError: the file could not be removed.
+        """
+        entries = self._adapters()
+        folders = {Path(str(entry["path"])).parent for entry in entries}
+        removed = [_remove(folder / f"{digest}.gguf") for folder in folders]
+        held = any(_digest(entry) == digest for entry in entries)
+        if held and not any(removed):
+            raise EngineError(
+                f"{self.name} must be started without {digest}.gguf, which is not where it says, seen from here: see "
+                f"that the file is gone from its folder, then start {self.name} again"
+            )
+        return held
 
     def read_out(self, name: str | None, prompts: Sequence[str], *, top: int) -> Reading:
         """Log-probabilities of the first token after each prompt."""
@@ -103,6 +121,17 @@ class LlamaCppEngine:
     def _resident(self, entry: Mapping[str, Any]) -> Resident:
         digest = _digest(entry)
         return Resident(name=digest[:DIGITS], root=str(entry["path"]), parent="base", digest=digest)
+
+
+def _remove(file: Path) -> bool:
+    """Remove a file; answers whether there was one. A path that is not whole means another folder here."""
+    if not file.is_absolute() or not file.is_file():
+        return False
+    try:
+        file.unlink()
+    except OSError as error:
+        raise StorageError(f"{file} must be removed with its adapter, it could not be: {error.strerror}") from error
+    return True
 
 
 def _digest(entry: Mapping[str, Any]) -> str:

@@ -73,6 +73,10 @@ class VllmEngine:
             if any(one.name == name for one in self.residents()):
                 raise
 
+    def discard(self, digest: str) -> bool:
+        """Nothing to do: it loads from folders of ours, and an adapter without a name is out of its memory."""
+        return False
+
     def read_out(self, name: str | None, prompts: Sequence[str], *, top: int) -> Reading:
         """Log-probabilities of the first token after each prompt."""
         body = {

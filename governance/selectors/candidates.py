@@ -250,18 +250,30 @@ def _texts(
 ) -> dict[tuple[str, str], str]:
     """What was answered, from the vault; what was asked is added to ``asked``."""
     said: dict[tuple[str, str], str] = {}
-    name = f"evaluation:{evaluation.data['evaluation']}"
+    name = vault.evaluation_text(evaluation.data["evaluation"])
     for context in known.contexts:
-        if not vault.has_text(reader, context.context, name):
-            continue
-        try:
-            rows = json.loads(vault.open_text(reader, master, context.context, name))
-        except ErasedError:
-            continue
-        for row in rows:
+        for row in _opened(reader, master, context.context, name) or ():
             asked[str(row["id"])] = Asked(text=row["question"], answers=tuple(map(str, row["answers"])))
             said |= {(str(row["id"]), method): text for method, text in row["said"].items()}
-    return said
+    return said | _said_by_control(reader, master, evaluation)
+
+
+def _said_by_control(reader: Reader, master: MasterKey, evaluation: Entry) -> dict[tuple[str, str], str]:
+    """What the adapter of another document answered, until that document is erased."""
+    control, name = evaluation.data.get("wrong"), vault.control_text(evaluation.data["evaluation"])
+    contexts = adapter_queries.contexts_of_adapter(reader, control) if control else ()
+    found = [_opened(reader, master, context, name) or {} for context in contexts]
+    return {(question, "wrong"): text for answers in found for question, text in answers.items()}
+
+
+def _opened(reader: Reader, master: MasterKey, context: str, name: str) -> Any:  # noqa: ANN401  # JSON
+    """A sealed text; None where it was never sealed or was erased."""
+    if not vault.has_text(reader, context, name):
+        return None
+    try:
+        return json.loads(vault.open_text(reader, master, context, name))
+    except ErasedError:
+        return None
 
 
 def bare_of(evidence: Sequence[Evidence]) -> Candidate | None:

@@ -87,7 +87,7 @@ def told(reader: Reader, evaluation: Entry, contexts: Sequence[str]) -> Told:
 
 
 def _answers(reader: Reader, context: str, evaluation: str) -> list[Answers]:
-    stored = _opened(reader, context, f"evaluation:{evaluation}")
+    stored = _opened(reader, context, vault.evaluation_text(evaluation))
     rows = json.loads(stored) if stored else []
     return [
         Answers(

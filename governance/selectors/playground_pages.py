@@ -158,7 +158,7 @@ def _asked(reader: Reader, master: MasterKey, digest: str) -> list[Example]:
         rows = [
             row
             for context in known.contexts
-            for row in _texts(reader, master, context.context, f"evaluation:{evaluation.data['evaluation']}")
+            for row in _texts(reader, master, context.context, vault.evaluation_text(evaluation.data["evaluation"]))
         ]
         if rows:
             return rows

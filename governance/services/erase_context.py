@@ -1,8 +1,7 @@
 """Erase a context: its text and key go, the chain stays verifiable, and what was built from it is retired."""
 
 from adapters_core.errors import InputError
-from adapters_core.ledger import adapter_queries, outbox, slot_queries, vault
-from governance.installation import installation
+from adapters_core.ledger import adapter_queries, outbox, queries, slot_queries, vault
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
 from governance.policy.system_words import written
@@ -14,9 +13,10 @@ from governance.services.leftovers import TOPIC
 def erase_context(actor: Actor, *, context: str, legal_basis: str) -> tuple[str, ...]:
     """Erase; answers the digests of the adapters that were built from it and are retired now.
 
-    Slots that serve one of them are put back to the bare base; files are deleted by a worker, also those of adapters
-    that were retired before. An adapter of several contexts is rebuilt without this one by :func:`erase.erase`, before
-    this.
+    Slots that serve one of them are put back to the bare base. What adapters built from it answered goes too, under
+    whichever context it lies. A worker deletes their files, also of those that were retired before, and scrubs the
+    vault until the database's files hold nothing of it either. An adapter of several contexts is rebuilt without this
+    one by :func:`erase.erase`, before this.
 
     Raises:
         DeniedError: the rules refuse; the context is under legal hold, for instance.
@@ -39,12 +39,12 @@ def erase_context(actor: Actor, *, context: str, legal_basis: str) -> tuple[str,
             _retire(act, context, digest)
         for row in built:  # also what was retired before: its files hold what the context said
             outbox.send(act.tx, topic=TOPIC, key=row.digest, payload={"adapter": row.digest}, seq=entry.seq)
+            vault.forget(act.tx, _said_by(act, row.digest))
         vault.erase(act.tx, context)
+        outbox.send(act.tx, topic="vault.scrub", key=context, payload={}, seq=entry.seq)
         return digests
 
-    erased = perform(actor, Action.ERASE_CONTEXT, references.context(context), work)
-    vault.scrub(installation().ledger)
-    return erased
+    return perform(actor, Action.ERASE_CONTEXT, references.context(context), work)
 
 
 def _retire(act: Act, context: str, digest: str) -> None:
@@ -58,3 +58,10 @@ def _retire(act: Act, context: str, digest: str) -> None:
             placing.stop_pending(act, row, reason)
             placing.start(act, slot_queries.slot(act.tx, slot.slot), "kill", None, reason=reason)
     act.append("adapter:retired", {"reason": reason}, subject=references.adapter(digest))
+
+
+def _said_by(act: Act, digest: str) -> list[str]:
+    """Names of texts that an adapter's evaluations left under other contexts as well: they hold words of this one."""
+    history = queries.history(act.tx, references.adapter(digest))
+    evaluations = [entry.data["evaluation"] for entry in history if entry.event == "adapter:evaluated"]
+    return [name(one) for one in evaluations for name in (vault.evaluation_text, vault.control_text)]

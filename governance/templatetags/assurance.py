@@ -56,6 +56,7 @@ TOPIC_NAMES: dict[str, Promise] = {
     "engine.deploy": pgettext_lazy("kind of message", "Deployment, to the engine"),
     "engine.canary": pgettext_lazy("kind of message", "Check after a rollback"),
     "artifact.delete": pgettext_lazy("kind of message", "Deletion of files"),
+    "vault.scrub": pgettext_lazy("kind of message", "Scrubbing after an erasure"),
     "notice": pgettext_lazy("kind of message", "Notice"),
     "mail": pgettext_lazy("kind of message", "Mail"),
     "webhook": pgettext_lazy("kind of message", "Webhook"),

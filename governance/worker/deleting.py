@@ -24,11 +24,13 @@ TOPIC = leftovers.TOPIC
 def delete(at: Workplace, payload: Mapping[str, Any]) -> str:
     """Delete an adapter's files everywhere; answers what was done.
 
-    A file that another adapter has as well stays. What serves is never touched.
+    A file that another adapter has as well stays. What serves is never touched. The entry names the engines that keep
+    the adapter in memory until they are started again; no request reaches it there.
 
     Raises:
         IllegalTransitionError: a slot serves it still, the bare base is on its way there; tried again.
-        EngineError: an engine or the core is down; tried again.
+        EngineError: an engine or the core is down, or has it from a file that cannot be reached; tried again.
+        StorageError: a file could not be removed; tried again.
         BusyError: the core has it loaded, as while it is evaluated; tried again.
     """
     adapter = payload["adapter"]
@@ -45,8 +47,9 @@ def delete(at: Workplace, payload: Mapping[str, Any]) -> str:
     for slot in slots:
         at.engines[slot.engine].unload(loaded_name(slot.slot, adapter))
     _delete_in_core(at, adapter)
+    keeping = [name for name, engine in at.engines.all.items() if engine.discard(adapter)]
     with removing(at, history[0].data["artifact"]["files"].values(), besides=adapter) as tx:
-        entry = append(tx, "adapter:artifact_deleted", subject=subject, actor=SYSTEM, data={})
+        entry = append(tx, "adapter:artifact_deleted", subject=subject, actor=SYSTEM, data={"in_memory": keeping})
         artifacts.remove_folder(adapter)
         projection.send_deletion(tx, entry)
         for slot in slots:

@@ -8,7 +8,7 @@ from typing import Any
 from adapters_core.errors import IllegalTransitionError, LeaseLostError, RingiError
 from adapters_core.ledger.outbox import delivered, failed, given_up, lease_messages
 from adapters_core.ledger.outbox_queries import Message
-from governance.worker import deleting, deploying, projection, telling
+from governance.worker import deleting, deploying, projection, scrubbing, telling
 from governance.worker.workplace import Workplace, passes
 
 LEASE_SECONDS = 60.0
@@ -17,7 +17,7 @@ _TRIES_OF_A_FAULT = 5
 _LOG = logging.getLogger("ringi.worker")
 URGENT = (deploying.TOPIC,)
 """What somebody waits for."""
-OTHERS = (deploying.CANARY_TOPIC, deleting.TOPIC, telling.NOTICE, telling.MAIL, telling.WEBHOOK)
+OTHERS = (deploying.CANARY_TOPIC, deleting.TOPIC, scrubbing.TOPIC, telling.NOTICE, telling.MAIL, telling.WEBHOOK)
 _TRACKING = "governance.worker.tracking"
 """Named, not imported: it leads to MLflow, and web processes import this module's topics."""
 Deliver = Callable[[Workplace, Message], str]
@@ -37,6 +37,7 @@ DELIVERIES: Mapping[str, Deliver] = {
     deploying.TOPIC: lambda at, message: deploying.deploy(at, message.payload),
     deploying.CANARY_TOPIC: lambda at, message: deploying.check_afterwards(at, message.payload),
     deleting.TOPIC: lambda at, message: deleting.delete(at, message.payload),
+    scrubbing.TOPIC: lambda at, _message: scrubbing.scrub(at),
     telling.NOTICE: lambda at, message: telling.tell(at, message.payload, key=message.key),
     telling.MAIL: lambda _at, message: telling.write(message.payload, key=message.key),
     telling.WEBHOOK: lambda at, message: telling.call(at, message.payload, key=message.key),

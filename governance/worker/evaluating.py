@@ -1,7 +1,8 @@
 """Jobs that evaluate an adapter: against nothing, the context in the prompt and another adapter, and what it forgets.
 
 The report is a file by its digest, without any text: questions are named, and what was asked and answered lies sealed
-in the vault under the context's key (``evaluation:<id>``), so that it goes when the context goes.
+in the vault under the context's key (``evaluation:<id>``), so that it goes when the context goes. What the other
+adapter answered may hold words of its own document: it lies under that one's key (``control:<id>``).
 """
 
 import json
@@ -35,6 +36,7 @@ from governance.worker.workplace import SYSTEM, Workplace
 
 SCHEMA = "ringi-evaluation-1"
 CONTEXT, RETENTION = "context", "retention"
+_CONTROL = "wrong"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,10 +179,22 @@ def _record(at: Workplace, job: Job, report: Mapping[str, Any], asked: Sequence[
             refs=[Subject(kind="job", id=job.job)],
         )
         for one in asked:
-            vault.seal_text(tx, at.master, one.context, f"evaluation:{report['evaluation']}", _texts(one, measured))
+            vault.seal_text(
+                tx, at.master, one.context, vault.evaluation_text(report["evaluation"]), _texts(one, measured)
+            )
+        _seal_control(at, tx, report, measured)
         projection.send_evaluation(tx, entry)
         void_of_adapter(tx, report["adapter"], actor=SYSTEM, cause=written("evaluated_again"))
     return digest
+
+
+def _seal_control(at: Workplace, writer: Writer, report: Mapping[str, Any], measured: Measured) -> None:
+    """Seal what the other adapter answered under its context; without one that it all comes from, it is not kept."""
+    contexts = adapter_queries.contexts_of_adapter(writer, report["wrong"]) if report["wrong"] else ()
+    answers = {question: methods[_CONTROL] for question, methods in measured.said.items() if _CONTROL in methods}
+    if len(contexts) == 1 and answers and vault.is_sealed(writer, contexts[0]):
+        sealed = json.dumps(answers, ensure_ascii=False).encode()
+        vault.seal_text(writer, at.master, contexts[0], vault.control_text(report["evaluation"]), sealed)
 
 
 def _stated(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,13 +220,17 @@ def _gates(writer: Writer, adapter: str, data: Mapping[str, Any]) -> list[dict[s
 
 
 def _texts(one: Asked, measured: Measured) -> bytes:
-    """What was asked and said, to be sealed."""
+    """What was asked and said, to be sealed under the context: nothing that comes from another one."""
     rows = [
         {
             "id": question.id,
             "question": question.question,
             "answers": list(question.answers),
-            "said": dict(measured.said.get(str(question.id), {})),
+            "said": {
+                method: answer
+                for method, answer in measured.said.get(str(question.id), {}).items()
+                if method != _CONTROL
+            },
         }
         for question in one.questions
     ]

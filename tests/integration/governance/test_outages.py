@@ -28,7 +28,7 @@ from governance.services.note_left import last_left
 from governance.services.roll_back import roll_back
 from governance.services.set_policy import set_policy
 from governance.services.submit_context import submit_context
-from governance.worker import deleting, delivering, projection, telling
+from governance.worker import deleting, delivering, projection, scrubbing, telling
 from governance.worker.delivering import deliver_some
 from governance.worker.deploying import CANARY_TOPIC
 from governance.worker.heartbeat import Heartbeat
@@ -297,6 +297,28 @@ def test_erasing_a_context_removes_its_adapter_everywhere(place: Place, at: Work
     assert not (core.store / "adapters" / digest).exists()
     with place.ledger.read() as db:
         assert queries.history(db, Subject(kind="adapter", id=digest))[-1].event == "adapter:artifact_deleted"
+
+
+def test_an_erasure_beside_somebody_who_reads_is_scrubbed_once_they_have_ended(place: Place, at: Workplace) -> None:
+    context = submit_context(place.actor(HANAKO), title="Ferry", text=FERRY)
+    log = place.folder / "ledger.sqlite3-wal"
+    with place.ledger.read() as db:
+        assert queries.find_entries(db)
+        erase_context(place.actor(HANAKO), context=context, legal_basis="APPI 35")
+        assert deliver_some(at, (scrubbing.TOPIC,)) == 1
+    with place.ledger.read() as db:
+        (message,) = outbox_queries.find_messages(db, topics=(scrubbing.TOPIC,))
+    assert message.state == "pending"
+    assert "somebody still reads" in (message.error or "")
+    before = log.stat().st_size
+
+    place.clock.forward(seconds=1)
+    assert deliver_some(at, (scrubbing.TOPIC,)) == 1
+
+    with place.ledger.read() as db:
+        (message,) = outbox_queries.find_messages(db, topics=(scrubbing.TOPIC,))
+    assert message.state == "delivered"
+    assert log.stat().st_size < before
 
 
 @mlflow_warns

@@ -5,12 +5,16 @@ import json
 from adapters_core.ledger import job_queries, marks, queries, request_queries, vault
 from adapters_core.ledger.records import Subject
 from governance import artifacts
+from governance.selectors import candidates
 from governance.services import facts
 from governance.services.deploy import deploy
 from governance.services.erase import erase
+from governance.services.erase_context import erase_context
 from governance.services.evaluate import evaluate
+from governance.services.extend import extend
 from governance.services.kill_switch import kill_switch
 from governance.services.roll_back import roll_back
+from governance.services.submit_context import submit_context
 from governance.worker import core_state
 from governance.worker.sweeping import sweep
 from governance.worker.working import work_once
@@ -19,7 +23,7 @@ from tests.cast import HANAKO, MISAKI
 from tests.factories import adapters
 from tests.factories.cores import RunningCore
 from tests.factories.installations import Place
-from tests.factories.works import FERRY, SLOT, TEA, approved, carry_out, evaluated, generated, slot_row
+from tests.factories.works import FERRY, SLOT, TEA, approved, carry_out, evaluated, finished, generated, slot_row
 from tests.unit.governance.services.test_approving import ask
 
 
@@ -86,10 +90,92 @@ def test_an_evaluation_measures_every_baseline_and_keeps_its_texts_in_the_vault(
     assert 0 < entry.data["retention"]["value"] < 2
     assert len(entry.data["canary"]["adapter"]) == len(entry.data["canary"]["base"]) > 0
     assert {gate["policy"] for gate in entry.data["gates"]} == {"lenient", "standard", "strict"}
-    assert {one["id"]: set(one["said"]) for one in texts}.popitem()[1] == {"none", "prompt", "adapter", "wrong"}
+    assert {one["id"]: set(one["said"]) for one in texts}.popitem()[1] == {"none", "prompt", "adapter"}
     report = artifacts.read(entry.data["report_digest"]).decode()
     assert "ferry" not in report.lower()
     assert "upper deck" not in entry.body
+
+
+def test_what_another_adapter_answered_goes_with_its_own_context(place: Place, at: Workplace) -> None:
+    other = generated(place, at, TEA)
+    digest = evaluated(place, at)
+
+    def read() -> set[str]:
+        """The methods whose answers can be read."""
+        with place.ledger.read() as db:
+            answers = candidates.evidence_of(db, at.master, digest).answers
+        return {one.method for one in answers if one.text is not None}
+
+    assert read() == {"none", "prompt", "adapter", "wrong"}
+    name = vault.control_text(evaluation_of(place, digest))
+    with place.ledger.read() as db:
+        assert vault.has_text(db, context_of(place, other), name)
+
+    erase_context(place.actor(HANAKO), context=context_of(place, other), legal_basis="APPI 35")
+
+    assert read() == {"none", "prompt", "adapter"}
+    with place.ledger.read() as db:
+        assert not vault.has_text(db, context_of(place, other), name)
+
+
+def test_what_another_adapter_answered_goes_with_the_questions_too(place: Place, at: Workplace) -> None:
+    other = generated(place, at, TEA)
+    digest = evaluated(place, at)
+    name = vault.control_text(evaluation_of(place, digest))
+
+    erase_context(place.actor(HANAKO), context=context_of(place, digest), legal_basis="APPI 35")
+
+    with place.ledger.read() as db:
+        assert not vault.has_text(db, context_of(place, other), name)
+
+
+def test_what_an_adapter_of_several_contexts_answered_goes_with_any_of_them(place: Place, at: Workplace) -> None:
+    first, second = generated(place, at), submit_context(place.actor(HANAKO), title="Tea", text=TEA)
+    job = extend(place.actor(HANAKO), adapter=first, context=second, name="Both")
+    assert work_once(at)
+    both = str(finished(place, job.job)["adapter"])
+    evaluate(place.actor(HANAKO), adapter=both)
+    assert work_once(at)
+    name = vault.evaluation_text(evaluation_of(place, both))
+    with place.ledger.read() as db:
+        assert vault.has_text(db, context_of(place, first), name)
+
+    erase_context(place.actor(HANAKO), context=second, legal_basis="APPI 35")
+
+    with place.ledger.read() as db:
+        assert not vault.has_text(db, context_of(place, first), name)
+        assert vault.has_text(db, context_of(place, first))
+
+
+def test_what_an_adapter_of_several_contexts_answered_as_another_one_is_scored_and_not_kept(
+    place: Place, at: Workplace
+) -> None:
+    tea, oil = generated(place, at, TEA), submit_context(place.actor(HANAKO), title="Oil", text=f"Oil. {TEA}")
+    job = extend(place.actor(HANAKO), adapter=tea, context=oil, name="Both")
+    assert work_once(at)
+    both = str(finished(place, job.job)["adapter"])
+    digest = evaluated(place, at)
+
+    with place.ledger.read() as db:
+        entry = queries.history(db, Subject(kind="adapter", id=digest))[-1]
+        assert entry.data["wrong"] == both
+        assert entry.data["scores"]["wrong"]["f1"]["n"] == 2
+        for context in (context_of(place, tea), oil):
+            assert not vault.has_text(db, context, vault.control_text(entry.data["evaluation"]))
+
+
+def context_of(place: Place, digest: str) -> str:
+    """The first context of an adapter."""
+    with place.ledger.read() as db:
+        return str(queries.history(db, Subject(kind="adapter", id=digest))[0].data["contexts"][0]["id"])
+
+
+def evaluation_of(place: Place, digest: str) -> str:
+    """The id of the only evaluation of an adapter."""
+    with place.ledger.read() as db:
+        history = queries.history(db, Subject(kind="adapter", id=digest))
+    (found,) = [entry.data["evaluation"] for entry in history if entry.event == "adapter:evaluated"]
+    return str(found)
 
 
 def test_what_is_approved_is_deployed_replaced_rolled_back_and_stopped(place: Place, at: Workplace) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from adapters_core.canonical import sha256_hex
 from adapters_core.errors import ErasedError, InputError, IntegrityError, StorageError
+from adapters_core.ledger.scrubbing import scrub
 from adapters_core.ledger.session import Ledger
 from adapters_core.ledger.token_digests import drop_token, keep_token, token_of, touch_token
 from adapters_core.ledger.vault import (
@@ -19,7 +20,6 @@ from adapters_core.ledger.vault import (
     is_sealed,
     load_master_key,
     open_text,
-    scrub,
     seal_context,
     seal_text,
 )

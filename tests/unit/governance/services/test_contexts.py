@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from adapters_core.errors import ContextError, DeniedError, ErasedError, InputError
-from adapters_core.ledger import job_queries, marks, queries, vault
+from adapters_core.ledger import job_queries, marks, outbox_queries, queries, vault
 from adapters_core.ledger.records import Subject
 from governance.installation import installation
 from governance.services.erase import erase
@@ -14,6 +14,7 @@ from governance.services.evaluate import evaluate
 from governance.services.extend import extend
 from governance.services.generate import generate
 from governance.services.hold_context import hold_context, release_context
+from governance.services.retire import retire
 from governance.services.submit_context import MAX_BYTES, language_of
 from tests.cast import HANAKO, MISAKI, NAOKO, TARO, YUKI
 from tests.factories import adapters
@@ -163,6 +164,18 @@ def test_erasing_takes_the_text_and_leaves_the_chain(place: Place) -> None:
     with pytest.raises(DeniedError) as refused:
         generate(place.actor(HANAKO), context=context)
     assert refused.value.reason_code == "context_erased"
+
+
+def test_files_of_an_adapter_that_was_retired_before_are_deleted_too(place: Place) -> None:
+    context = submit(place)
+    digest = adapters.generate(place, context=context)
+    retire(place.actor(HANAKO), adapter=digest, reason="古い")
+
+    assert erase_context(place.actor(HANAKO), context=context, legal_basis="本人の請求") == ()
+
+    with place.ledger.read() as db:
+        (message,) = outbox_queries.find_messages(db, topics=("artifact.delete",))
+    assert message.key == digest
 
 
 def test_a_legal_hold_stands_against_erasure_until_it_ends(place: Place) -> None:
