@@ -19,6 +19,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
+from adapters_core.errors import AccessError
 from governance.policy.rules import CONFIRMED_FOR
 
 STEP_UP = "ringi_step_up"
@@ -26,6 +27,13 @@ STEP_UP = "ringi_step_up"
 SKEW = 60.0
 """Seconds by which the provider's clock may be behind ours."""
 _TWO_FACTORS = frozenset({"passkey", "password+totp", "password+recovery_code", "oidc"})
+PASSKEY_ELSEWHERE = (
+    "who has a passkey gives more than a password, and a passkey cannot be shown here: "
+    "sign in on the pages, or set up an authenticator app there as well"
+)
+FACTOR_MISSING = (
+    "this installation asks for a second factor, and this account has none: set up an authenticator app on the pages"
+)
 Proof = Mapping[str, object]
 """A record of allauth's: {"method", "type", "at", "reauthenticated", ...}."""
 
@@ -56,6 +64,21 @@ def means_of(user: User) -> Means:
         passkey=Authenticator.Type.WEBAUTHN in kinds,
         sign_on=bool(settings.SOCIALACCOUNT_PROVIDERS) and SocialAccount.objects.filter(user=user).exists(),
     )
+
+
+def needs_code(means: Means) -> bool:
+    """Whether somebody outside of a browser gives a one-time code besides the password.
+
+    Raises:
+        AccessError: the password alone is not enough, and they have nothing else that could be given there.
+    """
+    if means.code:
+        return True
+    if means.passkey:
+        raise AccessError(PASSKEY_ELSEWHERE)
+    if settings.SIGN_WITH_SECOND_FACTOR:
+        raise AccessError(FACTOR_MISSING)
+    return False
 
 
 def method(proof: Proof) -> str:

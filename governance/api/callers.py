@@ -24,7 +24,7 @@ from governance.policy.actions import Action
 from governance.policy.actors import Actor
 from governance.policy.rules import can
 from governance.policy.subjects import Anything
-from governance.proofs import means_of, take_code
+from governance.proofs import means_of, needs_code, take_code
 from governance.services.note_use import note_use
 
 CODE_HEADER = "X-Ringi-Code"
@@ -73,13 +73,17 @@ def service(secret: str) -> Actor:
 
 
 class PersonBasic(HttpBasicAuth):
-    """Turns an address and a password, with a one-time code where the person has an app for them, into that person."""
+    """Turns an address and a password, with a one-time code where the person has an app for them, into that person.
+
+    Whoever has only a passkey besides, or nothing where a second factor is asked for, is turned away.
+    """
 
     def authenticate(self, request: HttpRequest, username: str, password: str) -> Actor:
         """The person.
 
         Raises:
-            AccessError: something of it is wrong, or was wrong too often.
+            AccessError: something of it is wrong, or was wrong too often, or they have a second factor that cannot be
+                given here.
         """
         return _person(request, username, password, request.headers.get(CODE_HEADER, "").strip())
 
@@ -99,7 +103,7 @@ def _person(request: HttpRequest, email: str, password: str, code: str) -> Actor
         raise AccessError(NOBODY)
     tried.rollback()
     proof: dict[str, object] = {"method": "password"}
-    if means_of(user).code:
+    if needs_code(means_of(user)):
         tried = _count(request, "reauthenticate", user=user)
         kind = take_code(user, code)
         if kind is None:

@@ -15,7 +15,7 @@ from adapters_core.ledger import slot_queries
 from governance.actors import person_of
 from governance.installation import installation
 from governance.policy.actors import Actor
-from governance.proofs import means_of, take_code
+from governance.proofs import means_of, needs_code, take_code
 from governance.services.kill_switch import kill_switch
 from governance.services.roll_back import roll_back
 
@@ -59,7 +59,7 @@ class Command(BaseCommand):
         if not isinstance(user, User):
             raise CommandError("address and password must be those of an account, they are not")
         proof: dict[str, object] = {"method": "password"}
-        if means_of(user).code:
+        if needs_code(means_of(user)):
             kind = take_code(user, _asked(f"One-time code of {email}: ").strip())
             if kind is None:
                 raise CommandError("the one-time code must be the current one, and not used before: it is not")

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core.cache import cache
-from django.test import Client
+from django.test import Client, override_settings
 
 from adapters_core.ledger import queries, slot_queries
 from adapters_core.ledger.records import Entry
@@ -117,6 +119,46 @@ def test_who_has_an_authenticator_app_sends_the_code_too_and_each_once(served: F
     assert auth is not None
     assert auth.method == "password+totp"
     assert call(MISAKI, "slots/support", code=code).status_code == 401
+
+
+@pytest.mark.parametrize("address", ACTS)
+def test_a_password_alone_is_not_enough_for_whom_has_a_passkey(served: Filled, address: str) -> None:
+    user = sign_up(MISAKI)
+    Authenticator.objects.create(user=user, type=Authenticator.Type.WEBAUTHN, data={})
+    recovery = RecoveryCodes.activate(user).get_unused_codes()[0]
+    signed_in = Client().post("/accounts/login/", {"login": MISAKI.email, "password": PASSWORD})
+    assert signed_in.headers["Location"] == "/accounts/2fa/authenticate/"
+    before = last(served)
+
+    for code in ("", recovery):
+        answer = call(MISAKI, f"slots/support/{address}", back(served), code=code)
+
+        assert answer.status_code == 401
+        assert "set up an authenticator app" in answer.json()["detail"]
+    assert call(MISAKI, "slots/support").status_code == 401
+    assert last(served) == before
+
+    TOTP.activate(user, secret := str(generate_totp_secret()))
+    assert call(MISAKI, "slots/support", code=code_of(secret)).status_code == 200
+
+
+def test_who_has_no_second_factor_is_turned_away_where_one_is_asked_for(served: Filled) -> None:
+    user, before = sign_up(MISAKI), last(served)
+    with override_settings(SIGN_WITH_SECOND_FACTOR=True):
+        answer = call(MISAKI, "slots/support/rollback", back(served))
+
+        assert (answer.status_code, last(served)) == (401, before)
+        assert "set up an authenticator app" in answer.json()["detail"]
+        TOTP.activate(user, secret := str(generate_totp_secret()))
+        assert call(MISAKI, "slots/support/rollback", back(served), code=code_of(secret)).status_code == 202
+
+
+def test_a_wrong_password_learns_nothing_of_second_factors(served: Filled) -> None:
+    Authenticator.objects.create(user=sign_up(MISAKI), type=Authenticator.Type.WEBAUTHN, data={})
+
+    answer = call(MISAKI, "slots/support/rollback", back(served), password="wrong")
+
+    assert "passkey" not in answer.json()["detail"]
 
 
 @pytest.mark.usefixtures("served")
