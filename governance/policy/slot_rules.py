@@ -62,7 +62,7 @@ def _break_glass(actor: Actor, target: TargetFacts, at: datetime) -> str | None:
     """In an emergency without an approval, but not alone: never one's own, never one that stands out."""
     if target.state == "generated":
         return "evaluation_missing"
-    if target.generated_by == actor.id:
+    if actor.id in target.involved:
         return "own_emergency"
     return "norm_outlier" if target.norm_outlier else None
 

@@ -75,7 +75,8 @@ class DelegationFacts:
 class TargetFacts:
     """Of the adapter that a slot is to serve."""
 
-    generated_by: str
+    involved: frozenset[str]
+    """Who took part in making it, in person or by a token they answer for."""
     state: str
     same_base: bool
     approved_for_slot: bool

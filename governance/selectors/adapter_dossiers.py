@@ -24,6 +24,7 @@ from governance.selectors.context_reads import jobs_about
 from governance.selectors.evaluation_texts import Told
 from governance.selectors.histories import Event
 from governance.selectors.histories import told as in_words
+from governance.selectors.lapses import Lapse, lapse
 from governance.selectors.offers import Offer, offers
 from governance.selectors.request_pages import EvaluationView, evaluation_views
 from governance.services import facts, placing, references
@@ -89,6 +90,8 @@ class AdapterDossier:
     slots: tuple[slot_queries.SlotRow, ...]
     """Of the same base."""
     serving: tuple[str, ...]
+    lapses: tuple[Lapse, ...]
+    """Slots that serve it without an approval in force."""
     more_contexts: tuple[ContextRow, ...]
     """What it could be extended by."""
     jobs: tuple[Job, ...]
@@ -144,6 +147,9 @@ def dossier(reader: Reader, actor: Actor, digest: str, *, now: datetime) -> Adap
         siblings=_siblings(reader, known),
         slots=tuple(slot for slot in all_slots if slot.base == row.base),
         serving=tuple(slot.slot for slot in all_slots if slot.adapter == digest),
+        lapses=tuple(
+            one for slot in all_slots if slot.adapter == digest and (one := lapse(reader, slot, now)) is not None
+        ),
         more_contexts=tuple(
             one
             for one in context_queries.find_contexts(reader, ContextFilter(states=("active", "held")), limit=50)

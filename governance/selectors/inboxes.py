@@ -27,6 +27,7 @@ from governance.selectors.drifts import DriftView, drifts
 from governance.selectors.histories import Event, told
 from governance.selectors.incidents import IncidentView, closing, incidents
 from governance.selectors.job_reads import name_of
+from governance.selectors.lapses import Lapse, lapses
 from governance.selectors.offers import Offer, offer
 from governance.services.deciding import read_case
 
@@ -89,6 +90,8 @@ class Operation:
 
     to_deploy: tuple[AdapterRow, ...]
     """Approved, and served by no slot."""
+    lapses: tuple[Lapse, ...]
+    """Slots whose adapter has no approval in force."""
     drifts: tuple[DriftView, ...]
 
 
@@ -146,7 +149,7 @@ def inbox(reader: Reader, actor: Actor, *, now: datetime) -> Inbox:
         due=_due(reader, actor, now),
         waiting=_waiting(reader, actor, now) if actor.holds("reviewer") or actor.holds("manager") else None,
         own=_own(reader, actor.id) if actor.holds("engineer") else None,
-        operation=_operation(reader) if actor.holds("admin") else None,
+        operation=_operation(reader, now) if actor.holds("admin") else None,
         business=_business(reader) if actor.holds("manager") else None,
         assurance=_assurance(reader) if actor.holds("auditor") else None,
     )
@@ -204,10 +207,11 @@ def _jobs(reader: Reader, person: str, states: tuple[str, ...]) -> tuple[OwnJob,
     return tuple(OwnJob(job=job, name=name_of(reader, job)) for job in found[:SHOWN])
 
 
-def _operation(reader: Reader) -> Operation:
+def _operation(reader: Reader, now: datetime) -> Operation:
     wanted = AdapterFilter(states=("approved", "conditionally_approved"), serving=False)
     return Operation(
         to_deploy=adapter_queries.find_adapters(reader, wanted, sort="recent", limit=SHOWN).rows,
+        lapses=lapses(reader, now),
         drifts=drifts(reader, states=("open",), limit=SHOWN),
     )
 

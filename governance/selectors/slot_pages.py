@@ -15,6 +15,7 @@ from adapters_core.ledger.transactions import Reader
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
 from governance.policy.rules import Decision, can
+from governance.selectors.lapses import Lapse, lapse
 from governance.services import placing
 
 BARE = "base"
@@ -31,9 +32,11 @@ class SlotView:
     pending: DeploymentRow | None
     adapter: AdapterRow | None
     approval: RequestRow | None
-    """On which the current deployment rests."""
+    """By which what serves is approved for this slot now; else the one on which the current deployment rests."""
     expires: datetime | None
     """Until when it may be used for a deployment."""
+    lapse: Lapse | None
+    """Why no approval in force stands behind what serves; None where one does, or the bare base serves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +77,12 @@ class DeploymentView:
     """Seconds from the request to its end."""
 
 
-def slot_view(reader: Reader, row: SlotRow) -> SlotView:
-    """What a slot serves now."""
+def slot_view(reader: Reader, row: SlotRow, at: datetime) -> SlotView:
+    """What a slot serves at this moment."""
     current = slot_queries.deployment(reader, row.current) if row.current else None
-    approval = request_queries.request(reader, current.request) if current and current.request else None
+    approval = placing.approval_for(reader, row.adapter, row.slot) if row.adapter else None
+    if approval is None and current and current.request:
+        approval = request_queries.request(reader, current.request)
     return SlotView(
         row=row,
         current=current,
@@ -85,6 +90,7 @@ def slot_view(reader: Reader, row: SlotRow) -> SlotView:
         adapter=adapter_queries.adapter(reader, row.adapter) if row.adapter else None,
         approval=approval,
         expires=placing.approved_until(reader, approval),
+        lapse=lapse(reader, row, at),
     )
 
 

@@ -50,7 +50,7 @@ def target_facts(reader: Reader, adapter: str, slot: SlotRow) -> TargetFacts:
     ).distance
     served = slot_queries.deployments_of(reader, adapter, limit=1000)
     return TargetFacts(
-        generated_by=known.row.actor,
+        involved=facts.involved(known),
         state=known.row.state,
         same_base=known.row.base == slot.base,
         approved_for_slot=approval is not None,

@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 
-from adapters_core.ledger import outbox, people_queries, request_queries
+from adapters_core.ledger import outbox, people_queries, request_queries, slot_queries
 from adapters_core.ledger.append import append
 from adapters_core.ledger.records import Actor, Entry
 from adapters_core.ledger.request_queries import RequestFilter, RequestRow
 from adapters_core.ledger.transactions import Writer
-from governance.services import facts, references
+from governance.services import facts, placing, references
+from governance.services.notices import TOPIC
 
 LIVE = ("requested", "in_review", "approved", "conditionally_approved")
 """States of requests that a change voids."""
@@ -44,6 +45,22 @@ def _void(tx: Writer, rows: list[RequestRow], *, actor: Actor, cause: str) -> tu
         subject = references.request(row.request)
         entry = append(tx, "request:voided", subject=subject, actor=actor, data={"cause": cause}, refs=about)
         payload = {"kind": "request_voided", "subject": subject.to_json(), "seq": entry.seq, "people": [row.actor]}
-        outbox.send(tx, topic="notice", key=f"request_voided:{entry.seq}", payload=payload, seq=entry.seq)
+        outbox.send(tx, topic=TOPIC, key=f"request_voided:{entry.seq}", payload=payload, seq=entry.seq)
+        _tell_who_operates(tx, row, entry)
         found.append(entry)
     return tuple(found)
+
+
+def _tell_who_operates(tx: Writer, row: RequestRow, entry: Entry) -> None:
+    """Where a slot goes on serving what no approval stands behind any more, administrators decide; who caused it too.
+
+    Once: while another approval of it for this slot is still there, nothing is said.
+    """
+    if slot_queries.slot(tx, row.slot).adapter != row.adapter or row.state in facts.OPEN:
+        return
+    if placing.approval_for(tx, row.adapter, row.slot):
+        return
+    people = [one.person for one in people_queries.people_with(tx, "admin")]
+    about = references.slot(row.slot).to_json()
+    payload = {"kind": "approval_lapsed", "subject": about, "seq": entry.seq, "people": people}
+    outbox.send(tx, topic=TOPIC, key=f"approval_lapsed:{entry.seq}", payload=payload, seq=entry.seq)

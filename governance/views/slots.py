@@ -35,7 +35,7 @@ ACTIONS = (Action.DEPLOY, Action.ROLL_BACK, Action.KILL_SWITCH, Action.BREAK_GLA
 def listed(request: HttpRequest) -> HttpResponse:
     """All slots, and the deployments that are under way."""
     with reading(request) as sight:
-        views = [slot_view(sight.reader, row) for row in slot_queries.slots(sight.reader)]
+        views = [slot_view(sight.reader, row, sight.at) for row in slot_queries.slots(sight.reader)]
         context = {
             "actor": sight.actor,
             "views": views,
@@ -55,7 +55,7 @@ def show(request: HttpRequest, name: str) -> HttpResponse:
         blocked = {action.value: who(sight.actor, action) for action in ACTIONS}
         context = {
             "actor": sight.actor,
-            "view": slot_view(sight.reader, row),
+            "view": slot_view(sight.reader, row, sight.at),
             "rows": rows[:PAGE],
             "next": rows[PAGE - 1].seq if len(rows) > PAGE else None,
             "back": back,

@@ -34,6 +34,7 @@ NOTICE, MAIL, WEBHOOK = "notice", "mail", "webhook"
 TITLES: Mapping[str, Promise] = {
     "request_waiting": pgettext_lazy("title of a mail", "A request waits for your decision"),
     "request_voided": pgettext_lazy("title of a mail", "What your request was bound to has changed: it is void"),
+    "approval_lapsed": pgettext_lazy("title of a mail", "A slot serves an adapter whose approval was voided"),
     "request_decided": pgettext_lazy("title of a mail", "Your request was decided"),
     "request_commented": pgettext_lazy("title of a mail", "Somebody commented on your request"),
     "adapter_generated": pgettext_lazy("title of a mail", "Your adapter was generated"),
@@ -53,6 +54,7 @@ _PAGES = {
     "deployment": "deployments",
     "incident": "incidents",
     "person": "people",
+    "slot": "slots",
 }
 _LISTS = {"delegation": "delegations"}
 """Of what has no page of its own."""

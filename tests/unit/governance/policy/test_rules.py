@@ -31,7 +31,7 @@ NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=30)
 ROLE_SETS = [frozenset(chosen) for size in range(len(ROLES) + 1) for chosen in combinations(ROLES, size)]
 TARGET = TargetFacts(
-    generated_by="engineer",
+    involved=frozenset({"engineer"}),
     state="approved",
     same_base=True,
     approved_for_slot=True,
@@ -177,7 +177,7 @@ def test_whoever_is_allowed_to_decide_is_independent_of_what_they_decide_on(
 
 targets = st.builds(
     TargetFacts,
-    generated_by=st.sampled_from(["me", "other"]),
+    involved=st.frozensets(st.sampled_from(["me", "other"])),
     state=st.sampled_from(["generated", "evaluated", "approved", "rejected", "retired", "deployed", "superseded"]),
     same_base=st.booleans(),
     approved_for_slot=st.booleans(),
@@ -208,7 +208,7 @@ def test_no_slot_is_given_what_is_erased_foreign_missing_or_rejected(facts: Slot
         assert facts.target.state not in {"rejected", "retired"}
         assert facts.seen == facts.current
         assert facts.target.approved_for_slot or action is Action.BREAK_GLASS
-        assert not (action is Action.BREAK_GLASS and facts.target.generated_by == "me")
+        assert not (action is Action.BREAK_GLASS and "me" in facts.target.involved)
         assert action is Action.BREAK_GLASS or facts.target.approval_expires in {None, NOW + timedelta(days=1)}
 
 

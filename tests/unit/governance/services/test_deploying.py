@@ -1,5 +1,7 @@
 """Slots: what may be put there, going back, stopping, emergencies, and pages that are out of date."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,17 +10,22 @@ from adapters_core.errors import DeniedError, InputError
 from adapters_core.ledger import outbox_queries, people_queries, queries, slot_queries
 from adapters_core.ledger.queries import EntryFilter
 from governance.installation import artifact_path
+from governance.policy.actors import Actor
 from governance.services.approve import approve
 from governance.services.break_glass import break_glass
 from governance.services.deploy import deploy
 from governance.services.erase_context import erase_context
+from governance.services.issue_token import issue_token
 from governance.services.kill_switch import kill_switch
 from governance.services.retire import retire
 from governance.services.roll_back import roll_back
+from governance.services.submit_context import submit_context
 from tests.cast import AKIRA, HANAKO, MISAKI, NAOKO, TARO, YUKI, Member
 from tests.factories.adapters import evaluate, evaluated, finish, generate, submit
 from tests.factories.installations import Place
 from tests.unit.governance.services.test_approving import ask, denials, signature
+
+EMERGENCY = "法改正により旧規程の回答を直ちに止める必要がある"
 
 
 def approved(place: Place, **more: Any) -> str:
@@ -185,12 +192,31 @@ def test_breaking_the_glass_leaves_an_open_incident(place: Place) -> None:
         slot="support",
         adapter=digest,
         seen=None,
-        reason="法改正により旧規程の回答を直ちに止める必要がある",
+        reason=EMERGENCY,
     )
 
     assert entry.data["kind"] == "break_glass"
     with place.ledger.read() as db:
         assert [row.state for row in people_queries.subjects(db, "incident")] == ["open"]
+
+
+@pytest.mark.parametrize("by_token", ["adapter", "context"])
+def test_nobody_breaks_the_glass_for_what_was_made_with_their_token(place: Place, by_token: str) -> None:
+    expires = place.clock.now + timedelta(days=30)
+    issued = issue_token(place.actor(MISAKI), name="CI", scopes=frozenset({"generate"}), expires=expires)
+    program = replace(HANAKO, id=issued.id, name="CI")
+    if by_token == "context":
+        token = Actor(id=issued.id, name="CI", kind="service", scopes=frozenset({"generate"}), method="token")
+        digest = generate(place, context=submit_context(token, title="規程", text="当社の旅費規程を定める。"))
+    else:
+        digest = generate(place, program, context=submit(place))
+    evaluate(place, digest)
+
+    with pytest.raises(DeniedError) as refused:
+        break_glass(place.actor(MISAKI), slot="support", adapter=digest, seen=None, reason=EMERGENCY)
+
+    assert refused.value.reason_code == "own_emergency"
+    assert denials(place) == [("break_glass", "own_emergency")]
 
 
 def test_breaking_the_glass_takes_a_reason_of_some_length(place: Place) -> None:
