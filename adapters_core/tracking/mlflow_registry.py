@@ -129,7 +129,9 @@ class Registry:
             return tuple(run.data.tags[TAG] for run in client.search_runs([experiment]) if TAG in run.data.tags)
 
     def delete_adapter(self, adapter: str) -> None:
-        """Delete an adapter's run with its files, and its versions of models with the aliases on them.
+        """Delete an adapter's run with its files, what people called it, and its versions of models with their aliases.
+
+        MLflow keeps the row of a deleted run until its administrator runs ``mlflow gc``: it is renamed before.
 
         Raises:
             EngineError: MLflow does not answer.
@@ -141,6 +143,7 @@ class Registry:
             run = self._find(adapter)
             if run is not None:
                 self._delete_files(run)
+                client.update_run(run.info.run_id, name=adapter)
                 client.delete_run(run.info.run_id)
 
     def _client(self) -> tuple[MlflowClient, str]:

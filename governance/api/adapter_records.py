@@ -39,7 +39,7 @@ class ExtendIn(Given):
 
     context: Key
     name: Line = ""
-    """Of the new adapter; the old one's unless given."""
+    """Of the new adapter; the old one's unless given. It stays in the ledger for ever: no personal data."""
 
 
 class EraseIn(Given):
@@ -49,7 +49,7 @@ class EraseIn(Given):
     chunks: list[Digest] = Field(default=[], max_length=1000)
     """Commitments of chunks, as `sources` names them."""
     name: Line = ""
-    """Of the new adapter; the old one's unless given."""
+    """Of the new adapter; the old one's unless given. It stays in the ledger for ever: no personal data."""
 
 
 class Adapter(Record):

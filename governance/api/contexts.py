@@ -38,7 +38,7 @@ class ContextIn(Given):
     """A text with what to call it."""
 
     title: Title
-    """What people call it. It stays in the ledger for ever: no personal data."""
+    """What people call it. It stays in the ledger for ever, also when the text is erased: no personal data."""
     text: str = Field(pattern=TEXT, min_length=1)
     """At most 2 MiB in UTF-8; blank lines separate chunks."""
     questions: list[Question] = Field(default=[], max_length=MAX_QUESTIONS)
@@ -53,6 +53,7 @@ class ContextFileIn(Given):
     """What comes along with a file."""
 
     title: Title
+    """What people call it. It stays in the ledger for ever, also when the text is erased: no personal data."""
     questions: Annotated[str, Field(pattern=TEXT, max_length=100_000)] = ""
     """One a line: question | answer | further right answer."""
     retention_until: Day | None = None
@@ -63,7 +64,7 @@ class GenerateIn(Given):
     """What to call the adapter."""
 
     name: Line = ""
-    """The context's title unless given."""
+    """The context's title unless given. It stays in the ledger for ever: no personal data."""
 
 
 class Context(Record):

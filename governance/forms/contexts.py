@@ -25,7 +25,10 @@ class ContextForm(forms.Form):
         validators=[no_personal_data],
         label=_("Title"),
         max_length=200,
-        help_text=_("What people call it. It stays in the ledger for ever: put no personal data into it."),
+        help_text=_(
+            "What people call it. It stays in the ledger for ever, also when the text is erased: put no personal data "
+            "into it. Names of people are not found by the search."
+        ),
     )
     text = forms.CharField(
         label=_("Text"),
@@ -123,7 +126,10 @@ class EraseContextForm(ProofForm):
         label=_("Legal basis"),
         max_length=1000,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=_("For instance: request of the person concerned (APPI article 35), end of the retention period."),
+        help_text=_(
+            "For instance: request of the person concerned (APPI article 35), end of the retention period. It stays in "
+            "the ledger for ever: name nobody in it."
+        ),
     )
     understood = forms.BooleanField(label=_("I know that the text and its key are deleted for good."))
 

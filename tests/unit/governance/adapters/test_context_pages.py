@@ -51,6 +51,34 @@ def test_whoever_has_a_role_reads_and_nobody_else(context: str, browser_of: Sign
 
 
 @pytest.mark.parametrize("language", ["ja", "en"])
+@pytest.mark.parametrize(
+    ("page", "field"),
+    [
+        ("/contexts/new", "id_title_helptext"),
+        ("/contexts/{context}", "name-hint"),
+        ("/contexts/{context}/erase", "id_legal_basis_helptext"),
+        ("/adapters/{adapter}/", "extend-name-hint"),
+        ("/adapters/{adapter}/", "erase-name-hint"),
+    ],
+)
+def test_what_stays_in_the_ledger_for_ever_is_said_beside_its_field(
+    place: Place, hanako: Client, page: str, field: str, language: str
+) -> None:
+    context, other = adapters.submit(place), adapters.submit(place, title="追補")
+    chunks = [{"id": context, "commitment": "c" * 64, "chunk_commitments": ["1" * 64, "2" * 64]}]
+    adapter = adapters.generate(place, contexts=chunks)
+    assert other
+    hanako.cookies["ringi_language"] = language
+
+    shown = hanako.get(page.format(context=context, adapter=adapter)).text
+
+    assert f'aria-describedby="{field}"' in shown
+    hint = shown.split(f'id="{field}">')[1].split("<")[0]
+    assert {"ja": "台帳に永久に残るため", "en": "stays in the ledger for ever"}[language] in hint
+    assert {"ja": "氏名", "en": "name"}[language] in hint.lower()
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
 def test_a_context_is_shown_in_both_languages(context: str, hanako: Client, language: str) -> None:
     hanako.cookies["ringi_language"] = language
 
