@@ -7,7 +7,7 @@ import argparse
 import io
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,49 +17,12 @@ from playwright.sync_api import Browser, Page
 from tests.browsers import HEIGHT, WIDTH, at_desk, open_browser, sign_in
 from tests.cast import PASSWORD
 from tests.showroom import Showroom, Sight, open_showroom
+from tests.showroom_acts import ACTS
 
 LANGUAGES = {"ja": "日本語", "en": "English"}
 TALLEST = 1700
 """Pixels of a picture: of a longer page its beginning says what it is like."""
 COLOURS = 64
-Act = Callable[[Page], None]
-"""What somebody does on a page before the picture is taken."""
-
-
-def verify(page: Page) -> None:
-    """From the first entry on."""
-    page.locator("main form input[type=checkbox]").first.check()
-    page.locator("main form .actions button, main form button").first.click()
-    page.wait_for_load_state()
-
-
-def issue(page: Page) -> None:
-    """A token that may infer."""
-    page.locator("#id_name").fill("Helpdesk bot")
-    page.locator("main form input[name=scopes][value=infer]").check()
-    page.locator("main form .actions button").first.click()
-    page.wait_for_load_state()
-
-
-def approve(page: Page) -> None:
-    """As far as the signature."""
-    page.locator("#decision-approve").check()
-    page.locator("#decision .decision-bar button").click()
-    page.wait_for_load_state()
-
-
-def show_printed(page: Page) -> None:
-    """As a printer would see it."""
-    page.emulate_media(media="print")
-
-
-ACTS: Mapping[str, tuple[str, Act]] = {
-    "decide": ("decide-sign", approve),
-    "comparison": ("comparison-print", show_printed),
-    "verify": ("verify-result", verify),
-    "token-new": ("token-issued", issue),
-}
-"""Page -> name of the picture that follows it, and what is done before."""
 PARTS: Mapping[str, Mapping[str, str]] = {
     "adapter": {
         "adapter-attribution": "attribution-title",

@@ -13,9 +13,10 @@ from django.conf import settings
 
 from adapters_core.canonical import canonical_bytes
 from adapters_core.errors import DeniedError
-from adapters_core.ledger import jobs, outbox, request_queries
+from adapters_core.ledger import jobs, outbox, queries, request_queries
 from adapters_core.ledger.append import append
 from adapters_core.ledger.migrating import migrate
+from adapters_core.ledger.queries import EntryFilter
 from adapters_core.ledger.records import Actor, Subject
 from adapters_core.ledger.session import utc_now
 from adapters_core.ledger.signing import create_key
@@ -24,6 +25,8 @@ from governance import artifacts
 from governance.policy.demo import POLICIES
 from governance.services.approve import approve
 from governance.services.approve_with_conditions import approve_with_conditions
+from governance.services.break_glass import break_glass
+from governance.services.close_incident import close_incident
 from governance.services.comment import comment
 from governance.services.create_slot import create_slot
 from governance.services.deciding import Signature
@@ -35,11 +38,13 @@ from governance.services.found import Founder, found
 from governance.services.generate import generate
 from governance.services.hold_context import hold_context
 from governance.services.issue_token import issue_token
+from governance.services.kill_switch import kill_switch
 from governance.services.reject import reject
 from governance.services.request_approval import request_approval
 from governance.services.retire import retire
 from governance.services.roll_back import roll_back
 from governance.services.send_back import send_back
+from governance.services.set_policy import set_policy
 from tests.cast import AKIRA, CAST, HANAKO, KENJI, MISAKI, NAOKO, SHIN, TARO, YUKI, Member, sign_up
 from tests.factories import adapters
 from tests.factories.evaluations import measure
@@ -117,12 +122,14 @@ class Story:
         """Name -> digest, request, deployment or job, for the addresses of pages."""
 
     def found(self) -> None:
-        """The cast with its roles, the policies, two slots; weeks ago."""
+        """The cast with its roles, the policies, one of them in its second version, two slots; weeks ago."""
         migrate(self.place.ledger)
         self.place.clock.now = utc_now() - timedelta(days=40)
         found([Founder(id=one.id, name=one.name, roles=one.roles) for one in CAST], POLICIES)
         for name, title, policy in (("support", "社内問合せ窓口", "standard"), ("customer", "お客様相談室", "strict")):
             create_slot(self.place.actor(MISAKI), name=name, title=title, base=BASE, engine="core", policy=policy)
+        self.place.clock.forward(days=1)
+        set_policy(self.place.actor(MISAKI), name="strict", policy={**POLICIES["strict"], "expires_days": 60})
         self.place.clock.forward(days=5)
 
     def tell(self) -> None:
@@ -140,6 +147,7 @@ class Story:
         self.found_at |= {"first": first, "second": second}
         self._decisions()
         self._contexts()
+        self._incidents()
         self._work()
         self._assurance()
 
@@ -179,6 +187,36 @@ class Story:
         retire(self.place.actor(HANAKO), adapter=old, reason="初版に置き換えたため")
         self.found_at["evaluated"] = self._evaluated("在宅勤務規程", "在宅勤務規程 第3版", gain=1.9)
         self.found_at["generated"] = self._generated("来客対応の手引き", "来客対応の手引き 第2版")
+
+    def _incidents(self) -> None:
+        """Two emergencies: one that was reviewed, and one of yesterday that waits for it."""
+        early = self._evaluated("問合せ対応集", "問合せ対応集 緊急版", gain=1.2)
+        self.found_at["incident-closed"] = self._emergency(
+            early, None, "法改正により、返品の案内を直ちに改める必要があるため"
+        )
+        self.place.clock.forward(hours=3)
+        close_incident(
+            self.place.actor(KENJI),
+            incident=self.found_at["incident-closed"],
+            verdict="justified",
+            found="旧規程の回答が続いており、緊急の切替えは妥当だったことを記録と本文で確認した。",
+            measures="法改正の予定を月次で確認し、事前に承認を依頼する",
+        )
+        stopped = kill_switch(self.place.actor(MISAKI), slot="customer", seen=early, reason="正式な承認を待つため")
+        self._finished(stopped.subject.id, None, slot="customer")
+        late = self._evaluated("問合せ対応集", "問合せ対応集 緊急第2版", gain=1.3)
+        self.place.clock.now = self._now() - timedelta(days=1)
+        self.found_at["incident"] = self._emergency(
+            late, None, "送料を誤って案内する回答が続き、利用者に不利益が出ているため"
+        )
+
+    def _emergency(self, adapter: str, seen: str | None, reason: str) -> str:
+        """The glass broken for an adapter; answers the incident that this raises."""
+        broken = break_glass(self.place.actor(MISAKI), slot="customer", adapter=adapter, seen=seen, reason=reason)
+        with self.place.ledger.read() as db:
+            (raised,) = queries.find_entries(db, EntryFilter(about=broken.subject, events=("incident:raised",)))
+        self._finished(broken.subject.id, adapter, slot="customer")
+        return raised.subject.id
 
     def _work(self) -> None:
         """Jobs: one under way, one that failed, one that waits."""
@@ -283,6 +321,8 @@ class Story:
             ("break-glass-sign", f"/slots/customer/break-glass/?adapter={at['second']}", misaki),
             ("deployment", f"/deployments/{at['deployment']}/", misaki),
             ("incidents", "/incidents/", naoko),
+            ("incident", f"/incidents/{at['incident']}/", yuki),
+            ("incident-closed", f"/incidents/{at['incident-closed']}/", naoko),
             ("point-in-time", f"/at?slot=support&time={moment}", naoko),
             ("playground", "/playground/", hanako),
             ("jobs", "/jobs/", hanako),
@@ -293,6 +333,7 @@ class Story:
             ("verify", "/audit/verify", naoko),
             ("policies", "/policies/", misaki),
             ("policy", "/policies/strict/", naoko),
+            ("policy-version", "/policies/strict/1", naoko),
             ("policy-change", "/policies/standard/change", misaki),
             ("policy-new", "/policies/add", misaki),
             ("people", "/people/", misaki),
@@ -433,13 +474,15 @@ class Story:
         entry = roll_back(self.place.actor(MISAKI), slot="support", adapter=adapter, seen=seen, reason=reason)
         self._finished(entry.subject.id, adapter)
 
-    def _finished(self, deployment: str, adapter: str) -> str:
-        name = f"support-{adapter[:16]}"
-        data = {
+    def _finished(self, deployment: str, adapter: str | None, *, slot: str = "support") -> str:
+        """As the worker ends a deployment; of the bare base where there is no adapter."""
+        name = f"{slot}-{adapter[:16]}" if adapter else None
+        loaded = {"name": name, "root": f"var/serving/{adapter}", "digest": adapter}
+        data: dict[str, Any] = {
             "engine": "core",
             "loaded_name": name,
-            "read_back": {"name": name, "root": f"var/serving/{adapter}", "digest": adapter},
-            "canary": {"passed": True, "distance": 0.0001},
+            "read_back": loaded if adapter else {"reachable": True, "base": "base"},
+            "canary": {"passed": True, "distance": 0.0001} if adapter else None,
             "seconds": 0.41,
             "seconds_since_request": 0.9,
         }

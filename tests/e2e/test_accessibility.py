@@ -1,4 +1,4 @@
-"""Every page in both languages: no serious fault that axe finds, and usable with the keyboard alone."""
+"""Every page in both languages: no fault that axe finds, and usable with the keyboard alone."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,9 +12,9 @@ from playwright.sync_api import Browser, Page
 from tests.browsers import at_desk, open_browser, sign_in
 from tests.cast import CAST, PASSWORD
 from tests.showroom import Showroom, Sight, open_showroom
+from tests.showroom_acts import ACTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
-GRAVE = frozenset({"serious", "critical"})
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PEOPLE = {member.email: member for member in CAST}
 
@@ -56,12 +56,11 @@ def sight_of(showroom: Showroom, name: str) -> Sight:
 
 
 def faults(page: Page) -> list[str]:
-    """What axe finds, as far as it shuts somebody out."""
+    """What axe finds, be it small."""
     found = Axe().run(page, options={"runOnly": {"type": "tag", "values": TAGS}, "resultTypes": ["violations"]})
     return [
         f"{one['id']} ({one['impact']}): {one['help']}: {json.dumps([node['html'][:160] for node in one['nodes'][:3]])}"
         for one in found.response["violations"]
-        if one["impact"] in GRAVE
     ]
 
 
@@ -83,15 +82,23 @@ def test_nothing_on_any_page_shuts_anybody_out(
         if fault := [*faults(page), *headings(page)]:
             found[sight.name] = fault
         assert not page.title().startswith("Ringi"), sight.name
+        if sight.name in ACTS:
+            follows, act = ACTS[sight.name]
+            act(page)
+            if fault := faults(page):
+                found[follows] = fault
+            page.emulate_media(media="screen")
 
     assert found == {}
 
 
 def test_axe_finds_what_is_put_there(showroom: Showroom, desks: Mapping[str | None, Page]) -> None:
     page = visit(showroom, desks, sight_of(showroom, "slots"))
-    page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<input type=text><img src=/x.png>')")
+    twice = "<section aria-label=twice>…</section>" * 2
+    put = f"<input type=text><img src=/x.png>{twice}"
+    page.evaluate(f"document.querySelector('main').insertAdjacentHTML('beforeend', '{put}')")
 
-    assert {fault.partition(" ")[0] for fault in faults(page)} == {"image-alt", "label"}
+    assert {fault.partition(" ")[0] for fault in faults(page)} == {"image-alt", "label", "landmark-unique"}
 
 
 def test_the_first_stop_of_the_keyboard_skips_to_the_content(

@@ -286,7 +286,7 @@ def test_each_adapter_breaks_even_with_its_own_document_in_the_prompt(akira: Cli
     assert [row["Seconds to make"] for row in rows] == ["1.5"] * 3
     assert [row["Seconds for an answer by the prompt"] for row in rows] == ["0.6", "1.4", "1.4"], "one measurement"
     assert [row["Break-even (questions)"] for row in rows] == ["8", "2", "2"]
-    assert "its documents in the prompt: 1.4" in akira.get(address).text
+    assert "prompt: 1.4 s" in akira.get(address).text
     drawing = akira.get(f"{address}/break-even.svg").text
     assert "(in the prompt: 短い規程)" in drawing
     assert "(in the prompt: 長い規程)" in drawing
