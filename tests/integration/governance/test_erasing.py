@@ -36,6 +36,7 @@ from tests.factories.cores import RunningCore
 from tests.factories.installations import Place
 from tests.factories.works import FERRY, SLOT, TEA, approved, carry_out, generated, slot_row
 
+MAIL = "The mail boat calls on Tuesdays. It takes letters and parcels, and a cat named Oboro sleeps in its hold."
 mlflow_warns = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
 
 
@@ -212,9 +213,10 @@ def test_what_mlflow_had_of_an_erased_adapter_goes_with_its_aliases_and_is_no_dr
 
     from adapters_core.tracking.mlflow_registry import Registry
 
-    first, second = served(place, at), approved(place, at, TEA)
-    deploy(place.actor(MISAKI), slot=SLOT, adapter=second, seen=first, reason="Go")
-    carry_out(at)
+    oldest, first, second = served(place, at, MAIL), approved(place, at), approved(place, at, TEA)
+    for before, adapter in ((oldest, first), (first, second)):
+        deploy(place.actor(MISAKI), slot=SLOT, adapter=adapter, seen=before, reason="Go")
+        carry_out(at)
     deliver_to_mlflow(place, at)
     registry = Registry(at.mlflow_url)
     assert registry.pointed(SLOT) == {"champion": second, "previous": first}
@@ -224,10 +226,10 @@ def test_what_mlflow_had_of_an_erased_adapter_goes_with_its_aliases_and_is_no_dr
     deliver_to_mlflow(place, at)
 
     assert waiting(place) == 0
-    assert registry.pointed(SLOT) == {"champion": second}
-    assert registry.runs() == (second,)
+    assert registry.pointed(SLOT) == {"champion": second, "previous": oldest}
+    assert set(registry.runs()) == {oldest, second}
     versions = MlflowClient(at.mlflow_url).search_model_versions(f"name = '{SLOT}'")
-    assert [version.tags["ringi.adapter"] for version in versions] == [second]
+    assert {version.tags["ringi.adapter"] for version in versions} == {oldest, second}
     assert not list((place.folder / "mlflow").rglob(f"*{first}*"))
     assert reconcile_mlflow(at) == ()
     with place.ledger.read() as db:
