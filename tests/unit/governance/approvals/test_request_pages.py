@@ -250,6 +250,7 @@ def test_a_signature_means_what_fits_its_decision(
     sheet = client.get(f"/requests/{request_id}/sheet/").context["sheet"]
     assert answer.status_code == (302 if recorded else 400)
     assert [one.meaning for one in sheet.signed] == ([recorded] if recorded else [])
+    assert recorded or answer.context["form"].has_error("meaning")
 
 
 def test_the_page_offers_the_meanings_that_fit_and_the_next_one_says_which_it_is(
