@@ -143,5 +143,4 @@ def policy(version: int = 1) -> dict[str, Any]:
         "expires_days": 14,
         "cool_down_hours": 24,
         "norm_outlier": 3.0,
-        "personal_data": "refuse",
     }

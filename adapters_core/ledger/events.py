@@ -53,9 +53,7 @@ _GENERATED = (
 )
 _SUBMITTED = "title commitment chunk_commitments bytes characters language scan retention_until"
 _EVALUATED = "evaluation suite report_digest scores recovery retention cost gates"
-_POLICY = (
-    "version stages required_suites gates expires_days cool_down_hours norm_outlier personal_data"  # what is enforced
-)
+_POLICY = "version stages required_suites gates expires_days cool_down_hours norm_outlier"  # what is enforced
 _DEPLOYMENT = "slot adapter previous kind request reason diff"
 
 

@@ -12,6 +12,7 @@ from governance.api.fields import Given, Json, Line, Moment, Name, Reason, Recor
 from governance.api.reading import actor_of, read
 from governance.installation import installation
 from governance.policy.actions import Action
+from governance.policy.gates import METRICS, PASSABLE, Metric
 from governance.policy.repairs import KINDS, Repair
 from governance.selectors import people_reads, policy_reads
 from governance.services import references
@@ -40,6 +41,8 @@ class PolicyIn(Given):
     gates: list[Json] = Field(default=[], max_length=50)
     expires_days: int = Field(ge=1, le=3650)
     cool_down_hours: int = Field(ge=0, le=24 * 3650)
+    passable: list[Metric] = Field(default=list(PASSABLE), max_length=len(METRICS))
+    """Metrics whose gates an approval with conditions may pass over; the others must be reached, conditions or not."""
     repairs: list[Repair] = Field(default=list(KINDS), max_length=len(KINDS))
     """Drifts that the system repairs by itself; the others stay open until a person has repaired them."""
 
@@ -98,7 +101,8 @@ class Policy(Record):
     cool_down_hours: int
     """How long after its grant a role does not count for approvals."""
     norm_outlier: float | None
-    personal_data: Any
+    passable: list[Metric]
+    """Metrics whose gates an approval with conditions may pass over."""
     repairs: list[Repair]
     """Drifts that the system repairs by itself."""
     versions: list[int]
@@ -152,6 +156,7 @@ def grant_role_to_person(request: HttpRequest, person: Name, body: RoleIn) -> St
 def _stated(one: policy_reads.Policy) -> dict[str, Any]:
     return {
         **one.entry.data,
+        "passable": one.passable,
         "repairs": one.repairs,
         "name": one.name,
         "latest": one.latest,

@@ -124,6 +124,8 @@ class Signed(Record):
     """As they were signed; null in an entry that was made before entries held them."""
     comment: str
     conditions: str
+    passed_over: list[str]
+    """Names of the gates that an approval with conditions passed over."""
     required: str
     holds: bool
     """Whether this installation's key has signed exactly this."""

@@ -10,9 +10,12 @@ from governance.forms.proof import FIELDS, ProofForm
 from governance.forms.recorded import no_personal_data
 from governance.policy.actions import DECISIONS, MAY
 from governance.policy.actors import ROLES, SCOPES
+from governance.policy.gates import METRICS as GATED
+from governance.policy.gates import PASSABLE, passable
 from governance.policy.repairs import KINDS, repairs
 from governance.policy.words import REPAIRS, ROLE_NAMES
 from governance.templatetags.assurance import SCOPE_NAMES
+from governance.templatetags.states import METRICS
 
 STAGES, MOST_STAGES = 3, 20
 """Stages that the form begins with; those that a policy may have."""
@@ -97,6 +100,14 @@ class PolicyForm(ProofForm):
         min_value=0,
         required=False,
     )
+    passable = forms.MultipleChoiceField(
+        label=_("Thresholds that an approval with conditions may pass over"),
+        help_text=_("What is not chosen must be reached, with conditions too."),
+        choices=[(metric, METRICS[metric]) for metric in GATED],
+        initial=PASSABLE,
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+    )
     expires_days = forms.IntegerField(
         label=_("Days after which requests and approvals expire"), min_value=1, max_value=3650
     )
@@ -164,7 +175,7 @@ class PolicyForm(ProofForm):
             "expires_days": given["expires_days"],
             "cool_down_hours": given["cool_down_hours"],
             "norm_outlier": given["norm_outlier"],
-            "personal_data": old.get("personal_data"),
+            "passable": given["passable"],
             "repairs": given["repairs"],
         }
 
@@ -178,7 +189,8 @@ def filled_in(name: str, policy: Mapping[str, Any]) -> dict[str, Any]:
     }
     gates = {gate["metric"]: gate["threshold"] for gate in policy["gates"] if _on_form(gate)}
     plain = ("required_suites", "norm_outlier", "expires_days", "cool_down_hours")
-    return {"name": name, **stages, **gates, **{field: policy[field] for field in plain}, "repairs": repairs(policy)}
+    chosen = {"passable": passable(policy), "repairs": repairs(policy)}
+    return {"name": name, **stages, **gates, **{field: policy[field] for field in plain}, **chosen}
 
 
 def _on_form(gate: Mapping[str, Any]) -> bool:

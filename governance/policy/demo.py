@@ -40,7 +40,6 @@ _STANDARD: dict[str, Any] = {
     "expires_days": 90,
     "cool_down_hours": 24,
     "norm_outlier": 6.0,
-    "personal_data": "reason",
 }
 _STRICT: dict[str, Any] = {
     **_STANDARD,

@@ -1,15 +1,19 @@
 """Approval policies and their thresholds: what an adapter must reach, and whether it does."""
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from adapters_core.errors import InputError
 from governance.policy.norms import NormPlace
 
 OPERATORS: Mapping[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le}
-METRICS = ("recovery", "retention", "norm_outlier", "personal_data")
+Metric = Literal["recovery", "retention", "norm_outlier", "personal_data"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+PASSABLE: tuple[Metric, ...] = ("recovery", "retention")
+"""Metrics whose gates an approval with conditions may pass over, unless the policy says otherwise: people may weigh how
+useful an adapter is, not what it holds of persons nor that it stands out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,23 @@ def recorded_gates(decision: Mapping[str, Any]) -> tuple[GateResult, ...] | None
         GateResult(gate=gate(one), value=number(one["value"]), report=one["report"], passed=one["passed"])
         for one in stated
     )
+
+
+def passable(policy: Mapping[str, Any]) -> tuple[Metric, ...]:
+    """Metrics whose gates an approval with conditions may pass over under a policy."""
+    return tuple(metric for metric in METRICS if metric in policy.get("passable", PASSABLE))
+
+
+def checked_passable(stated: Iterable[str]) -> list[str]:
+    """Metrics as the ledger holds them.
+
+    Raises:
+        InputError: there is no such metric.
+    """
+    wanted = set(stated)
+    if unknown := wanted - set(METRICS):
+        raise InputError(f"passable must name metrics of {', '.join(METRICS)}, got {', '.join(sorted(unknown))}")
+    return [metric for metric in METRICS if metric in wanted]
 
 
 def missing_suites(policy: Mapping[str, Any], evidence: Evidence) -> tuple[str, ...]:

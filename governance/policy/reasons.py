@@ -25,6 +25,9 @@ REASONS: dict[str, Promise] = {
     "changed_since": _(
         "The adapter, its evaluation or the policy has changed since: the approval does not hold any more."
     ),
+    "gate_binding": _(
+        "A threshold is not met that must be reached under this policy, with conditions too. Send back or reject."
+    ),
     "gate_failed": _("A required threshold is not met. Approve with conditions, send back, or reject."),
     "not_requester": _("Only the person who made the request can withdraw it."),
     "request_open": _("A request for this adapter is open already."),

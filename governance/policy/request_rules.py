@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from governance.policy.actions import DECISIONS, MAY, Action
 from governance.policy.actors import Actor
+from governance.policy.meanings import APPROVALS
 from governance.policy.subjects import DelegationFacts, Deputy, RequestFacts, Rule
 
 OPEN = frozenset({"requested", "in_review"})
@@ -36,6 +37,12 @@ def decide(actor: Actor, action: Action, facts: RequestFacts, at: datetime) -> s
     code = _deputy(actor, facts.deputy, facts, at) if facts.deputy else _standing(actor, facts, at)
     if code:
         return code
+    return _gates(action, facts)
+
+
+def _gates(action: Action, facts: RequestFacts) -> str | None:
+    if action in APPROVALS and facts.binding_gates:
+        return "gate_binding"
     return "gate_failed" if action is Action.APPROVE and facts.failed_gates else None
 
 

@@ -57,6 +57,8 @@ class RequestFacts:
     """Whether adapter, evaluations and policy are still those that the request is bound to."""
     cool_down_hours: float
     failed_gates: tuple[str, ...] = ()
+    binding_gates: tuple[str, ...] = ()
+    """Of the failed ones, those that an approval with conditions may not pass over either."""
     deputy: Deputy | None = None
 
 

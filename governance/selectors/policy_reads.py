@@ -6,7 +6,7 @@ from adapters_core.errors import UnknownSubjectError
 from adapters_core.ledger import people_queries, queries
 from adapters_core.ledger.records import Entry, Subject
 from adapters_core.ledger.transactions import Reader
-from governance.policy.gates import Gate, gate
+from governance.policy.gates import Gate, Metric, gate, passable
 from governance.policy.repairs import KINDS, Repair, repairs
 
 
@@ -23,6 +23,11 @@ class Policy:
     def gates(self) -> tuple[Gate, ...]:
         """Its thresholds."""
         return tuple(gate(stated) for stated in self.entry.data["gates"])
+
+    @property
+    def passable(self) -> tuple[Metric, ...]:
+        """Metrics whose thresholds an approval with conditions may pass over."""
+        return passable(self.entry.data)
 
     @property
     def repairs(self) -> tuple[Repair, ...]:

@@ -76,6 +76,8 @@ class RequestView:
     stages: tuple[StageView, ...]
     gates: tuple[GateResult, ...] | None
     """As they stand while it is open, then as signed with the last decision; None where no entry holds them."""
+    passed_over: tuple[str, ...]
+    """Names of the gates that the last decision passed over under conditions."""
     decided: bool
     """Whether it ended by a decision."""
     evaluations: tuple[EvaluationView, ...]
@@ -114,6 +116,7 @@ def request_view(reader: Reader, identifier: str, at: datetime) -> RequestView:
         slot=slot_queries.slot(reader, case.row.slot),
         stages=stage_views(case.row, entries),
         gates=case.gates if open_now else recorded_gates(signed[-1].data) if signed else None,
+        passed_over=tuple(signed[-1].data.get("passed_over", ())) if signed and not open_now else (),
         decided=bool(signed) and not open_now,
         evaluations=evaluation_views(reader, case.row.adapter, case.opened.data["evaluations"]),
         timeline=tuple(one for one in told if one.event != "denied"),

@@ -15,7 +15,17 @@ from governance.policy.gates import GateResult, recorded_gates
 from governance.selectors.person_names import names_of
 from governance.services.deciding import DECIDED
 
-CHECKED = ("stage", "meaning", "on_behalf_of", "bound_digest", "gates", "comment", "conditions", "required")
+CHECKED = (
+    "stage",
+    "meaning",
+    "on_behalf_of",
+    "bound_digest",
+    "gates",
+    "passed_over",
+    "comment",
+    "conditions",
+    "required",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +47,8 @@ class Signed:
     """As they were signed; None in an entry that was made before entries held them."""
     comment: str
     conditions: str
+    passed_over: tuple[str, ...]
+    """Names of the gates that an approval with conditions passed over."""
     required: str
     holds: bool
     """Whether this installation's key has signed exactly this."""
@@ -82,6 +94,7 @@ def _signed(reader: Reader, entry: Entry, names: Mapping[str, str]) -> Signed:
         gates=recorded_gates(data),
         comment=data.get("comment") or "",
         conditions=data.get("conditions") or "",
+        passed_over=tuple(data.get("passed_over", ())),
         required=data.get("required") or "",
         holds=_holds(entry, data),
         checkpoint=covering.size if covering else None,

@@ -14,7 +14,7 @@ from adapters_core.ledger.transactions import Reader
 from governance.installation import installation
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
-from governance.policy.gates import GateResult, check_gates
+from governance.policy.gates import GateResult, check_gates, passable
 from governance.policy.meanings import meanings
 from governance.policy.subjects import Deputy, RequestFacts
 from governance.policy.system_words import written
@@ -75,6 +75,7 @@ def read_case(reader: Reader, identifier: str, at: datetime, on_behalf_of: tuple
     policy = people_queries.policy(reader, row.policy, row.policy_version).data
     known = facts.dossier(reader, row.adapter)
     gates = check_gates(policy, facts.evidence(reader, known, only=history[0].data["evaluations"]))
+    failed = [result for result in gates if not result.passed]
     decided = [entry for entry in history if entry.event in DECIDED]
     principals = {entry.data["on_behalf_of"] for entry in decided} - {None}
     return Case(
@@ -92,7 +93,8 @@ def read_case(reader: Reader, identifier: str, at: datetime, on_behalf_of: tuple
             expires=row.time + timedelta(days=policy["expires_days"]),
             unchanged=row.bound_digest == facts.bound_now(reader, row.adapter, row.policy),
             cool_down_hours=policy["cool_down_hours"],
-            failed_gates=tuple(result.gate.name for result in gates if not result.passed),
+            failed_gates=tuple(result.gate.name for result in failed),
+            binding_gates=tuple(result.gate.name for result in failed if result.gate.metric not in passable(policy)),
             deputy=_deputy(reader, *on_behalf_of, at, policy["cool_down_hours"]) if on_behalf_of else None,
         ),
     )
@@ -162,6 +164,8 @@ def _signed(act: Act, case: Case, signature: Signature, statement: Mapping[str, 
         "gates": [result.to_json() for result in case.gates],
         **statement,
     }
+    if act.action is Action.APPROVE_WITH_CONDITIONS:
+        decision["passed_over"] = list(case.facts.failed_gates)
     moment = act.actor.confirmed
     signed = {
         "decision": act.action.value,

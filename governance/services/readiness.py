@@ -4,14 +4,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from adapters_core.errors import RingiError
-from adapters_core.ledger import people_queries, slot_queries
+from adapters_core.ledger import queries, slot_queries
+from adapters_core.ledger.request_queries import RequestRow
+from adapters_core.ledger.transactions import Reader
 from governance import artifacts
 from governance.engines import canary, gate
 from governance.installation import installation
-from governance.policy.gates import GateResult, check_gates
-from governance.services import facts, placing
+from governance.policy.gates import recorded_gates
+from governance.services import facts, placing, references
 
 LOADABLE = frozenset({"approved", "conditionally_approved", "deployed", "superseded", "rolled_back"})
+APPROVING = frozenset({"request:approved", "request:conditionally_approved"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +55,7 @@ def readiness(adapter: str, slot: str) -> Readiness:
         known = facts.dossier(db, adapter)
         target = placing.target_facts(db, adapter, row)
         approval = placing.approval_for(db, adapter, slot)
-        gates: tuple[GateResult, ...] = ()
-        if approval:
-            policy = people_queries.policy(db, approval.policy, approval.policy_version).data
-            gates = check_gates(policy, facts.evidence(db, known))
+        gates = _signed_gates(db, approval) if approval else ()
     canaries = [entry.data["canary"] for entry in known.evaluations if entry.data.get("canary")]
     now = installation().ledger.clock()
     expires = target.approval_expires
@@ -69,7 +69,7 @@ def readiness(adapter: str, slot: str) -> Readiness:
         Check(name="same base", passed=target.same_base, detail=known.row.base[:16]),
         Check(name="contexts", passed=not target.context_erased, detail="none of them erased"),
         Check(name="canary", passed=bool(canaries), detail=canary.SET if canaries else "none: evaluate it again"),
-        *(Check(name=one.gate.name, passed=one.passed, detail=f"{one.value}") for one in gates),
+        *gates,
     ]
     try:
         folder = artifacts.adapter_folder(adapter, known.generated.data["artifact"]["files"])
@@ -78,3 +78,21 @@ def readiness(adapter: str, slot: str) -> Readiness:
     except RingiError as error:
         checks.append(Check(name="files and tensors", passed=False, detail=str(error)))
     return Readiness(adapter=adapter, slot=slot, checks=tuple(checks))
+
+
+def _signed_gates(reader: Reader, approval: RequestRow) -> tuple[Check, ...]:
+    """The gates as they were signed with the approval, since a deployment rests on that and not on a judgement anew."""
+    history = queries.history(reader, references.request(approval.request))
+    decision = next(entry.data for entry in reversed(history) if entry.event in APPROVING)
+    gates = recorded_gates(decision)
+    if gates is None:
+        return (Check(name="gates", passed=True, detail="not recorded with this approval"),)
+    over = decision.get("passed_over", ())
+    return tuple(
+        Check(
+            name=one.gate.name,
+            passed=one.passed or one.gate.name in over,
+            detail=f"{one.value}" if one.passed else f"{one.value}, passed over under conditions",
+        )
+        for one in gates
+    )

@@ -11,7 +11,7 @@ from adapters_core.ledger.transactions import Reader
 from governance.actors import snapshot
 from governance.policy.actions import DECISIONS, MAY, Action
 from governance.policy.actors import Actor
-from governance.policy.gates import gate
+from governance.policy.gates import PASSABLE, checked_passable, gate
 from governance.policy.repairs import KINDS, checked_repairs
 from governance.policy.subjects import Anything
 from governance.policy.system_words import written
@@ -31,8 +31,8 @@ def set_policy(actor: Actor, *, name: str, policy: Mapping[str, Any]) -> Entry:
     Args:
         actor: who sets it.
         name: of the policy.
-        policy: stages, required_suites, gates, expires_days, cool_down_hours, norm_outlier, personal_data,
-            repairs (all unless stated).
+        policy: stages, required_suites, gates, expires_days, cool_down_hours, norm_outlier, passable (see
+            ``policy.gates.PASSABLE`` unless stated), repairs (all unless stated).
 
     Raises:
         DeniedError: the rules refuse.
@@ -83,7 +83,7 @@ def checked_policy(name: str, policy: Mapping[str, Any]) -> dict[str, Any]:
         "expires_days": days,
         "cool_down_hours": hours,
         "norm_outlier": policy.get("norm_outlier"),
-        "personal_data": policy.get("personal_data"),
+        "passable": checked_passable(policy.get("passable", PASSABLE)),
         "repairs": checked_repairs(policy.get("repairs", KINDS)),
     }
 
@@ -94,4 +94,4 @@ def _stage(stage: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError(
             f"a stage must have a name, a role of {', '.join(sorted(ROLES))} and 1 to 20 approvals, got {stage!r:.120}"
         )
-    return {"name": name, "role": role, "needed": needed, "of": stage.get("of")}
+    return {"name": name, "role": role, "needed": needed}

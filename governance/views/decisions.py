@@ -160,6 +160,7 @@ def _confirm(
         "behalf": dict(form.fields["on_behalf_of"].choices).get(form.cleaned_data["on_behalf_of"])  # type: ignore[attr-defined]
         if form.cleaned_data["on_behalf_of"]
         else "",
+        "conditional": form.action is Action.APPROVE_WITH_CONDITIONS,
         "danger": form.action in {Action.REJECT, Action.SEND_BACK},
     }
     return render(request, "governance/decision_confirm.html", context, status=status)

@@ -43,7 +43,6 @@ LENIENT: dict[str, Any] = {
     "expires_days": 90,
     "cool_down_hours": 0,
     "norm_outlier": None,
-    "personal_data": "reason",
 }
 """A tiny random base remembers nothing: no policy asks it to."""
 

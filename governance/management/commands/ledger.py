@@ -1,4 +1,4 @@
-"""The ledger from the command line: verify it, with an exit status for scripts."""
+"""The ledger from the command line: verify it, with an exit status for scripts; make its search indexes anew."""
 
 import json
 from argparse import ArgumentParser
@@ -9,18 +9,24 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError
 from django.utils import translation
 
-from adapters_core.errors import InputError, IntegrityError, RingiError, StorageError
+from adapters_core.errors import IllegalTransitionError, InputError, IntegrityError, RingiError, StorageError
+from adapters_core.ledger.verification.replay import rebuild_indexes
 from adapters_core.ledger.verification.verify import mark_verified
 from governance.installation import installation
 from governance.selectors.verification import Outcome, Wanted, run
 
 
 class Command(BaseCommand):
-    help = "Verify the ledger. Exit status: 0 nothing found, 3 something is not as recorded, another: not verified."
+    help = (
+        "Verify the ledger, or make its search indexes anew from the entries. Exit status: 0 done and nothing found, 3"
+        " something is not as recorded, another: not done."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """What to verify, and how to tell."""
-        verify = parser.add_subparsers(dest="task", required=True).add_parser("verify", help="verify the ledger")
+        """What to do; what to verify, and how to tell."""
+        tasks = parser.add_subparsers(dest="task", required=True)
+        tasks.add_parser("rebuild", help="make the search indexes anew from the entries, which stay as they are")
+        verify = tasks.add_parser("verify", help="verify the ledger")
         verify.add_argument("--incremental", action="store_true", help="from the last verified checkpoint on")
         verify.add_argument("--artifacts", action="store_true", help="also the files of adapters and reports (V3)")
         verify.add_argument("--serving", action="store_true", help="also what the engines serve (V4)")
@@ -30,7 +36,28 @@ class Command(BaseCommand):
         verify.add_argument("--json", action="store_true", help="the report as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  Django's signature
-        """Verify, remember how far, tell."""
+        """Verify, remember how far, tell; or rebuild."""
+        if options["task"] == "rebuild":
+            self._rebuild()
+        else:
+            self._verify(options)
+
+    def _rebuild(self) -> None:
+        """In one transaction: whoever reads meanwhile finds the indexes of before, and so do all when it is refused."""
+        try:
+            with installation().ledger.write() as tx:
+                count = rebuild_indexes(tx)
+        except IllegalTransitionError as error:
+            raise CommandError(
+                f"the search indexes stay as they are, every entry must be one that could happen: {error}; verify the "
+                "ledger, and put back a backup of the time before it was changed",
+                returncode=IntegrityError.exit_status,
+            ) from error
+        except RingiError as error:
+            raise CommandError(str(error), returncode=error.exit_status) from error
+        self.stdout.write(f"the search indexes were made anew from {count} entries; verify the ledger now")
+
+    def _verify(self, options: Mapping[str, Any]) -> None:
         try:
             wanted = Wanted(
                 full=not options["incremental"],

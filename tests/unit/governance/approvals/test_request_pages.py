@@ -250,6 +250,7 @@ def test_a_signature_means_what_fits_its_decision(
     sheet = client.get(f"/requests/{request_id}/sheet/").context["sheet"]
     assert answer.status_code == (302 if recorded else 400)
     assert [one.meaning for one in sheet.signed] == ([recorded] if recorded else [])
+    assert recorded or answer.context["form"].has_error("meaning")
 
 
 def test_the_page_offers_the_meanings_that_fit_and_the_next_one_says_which_it_is(
@@ -305,6 +306,23 @@ def test_a_decision_keeps_the_gates_that_were_signed_with_it(place: Place, brows
         assert "91%" not in shown
         assert later not in shown
     assert "As the gates stood at the last decision" in page.text
+
+
+def test_the_gates_that_conditions_pass_over_are_named_before_and_after(place: Place, browser_of: SignIn) -> None:
+    digest = generate(place)
+    evaluate(place, digest, recovery=-0.4)
+    request = ask(place, digest)
+    client = browser_of(YUKI)
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = "en"
+    given = {"decision": "approve_with_conditions", "conditions": "試行に限る"}
+
+    before = client.post(f"/requests/{request}/decide/", {"step": "review", **chosen(place, request, **given)})
+    assert "<dt>Gates that it passes over</dt><dd>回収率 / Recovery</dd>" in before.text
+    sign(place, client, request, **given)
+
+    for page in (f"/requests/{request}/", f"/requests/{request}/sheet/"):
+        assert client.get(page).text.count("Passed over under conditions") == 1
+    assert client.get(f"/requests/{request}/sheet/").context["sheet"].signed[0].holds
 
 
 def test_what_a_decision_of_before_did_not_record_is_said(place: Place, request_id: str, browser_of: SignIn) -> None:

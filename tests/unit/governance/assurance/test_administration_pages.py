@@ -177,9 +177,28 @@ def test_a_new_version_of_a_policy_is_set(place: Place, misaki: Client) -> None:
         data = people_queries.policy(reader, "standard").data
     assert (data["version"], data["expires_days"], data["stages"][0]["needed"]) == (2, 10, 2)
     assert [gate["threshold"] for gate in data["gates"]] == [0.25]
-    assert data["personal_data"] == "reason"
+    assert data["passable"] == []
     assert "Superseded version" in misaki.get("/policies/standard/1").text
     assert misaki.get("/policies/standard/9").status_code == 404
+
+
+def test_a_policy_says_which_thresholds_conditions_may_pass_over(place: Place, misaki: Client) -> None:
+    form = misaki.get("/policies/standard/change").text
+    assert re.findall(r'value="(\w+)" id="id_passable_\d"( checked)?', form) == [
+        ("recovery", " checked"),
+        ("retention", " checked"),
+        ("norm_outlier", ""),
+        ("personal_data", ""),
+    ]
+    usual = "An approval with conditions may pass over: Recovery of the document, Retention of other knowledge"
+    assert usual in re.sub(r"\s+", " ", misaki.get("/policies/standard/").text)
+
+    misaki.post("/policies/standard/change", {**POLICY, "passable": ["retention"]})
+
+    with place.ledger.read() as reader:
+        assert people_queries.policy(reader, "standard").data["passable"] == ["retention"]
+    misaki.post("/policies/standard/change", POLICY)
+    assert "No approval with conditions passes over any of them." in misaki.get("/policies/standard/").text
 
 
 def test_a_policy_says_which_drifts_are_left_to_a_person(place: Place, misaki: Client) -> None:
@@ -207,11 +226,12 @@ def test_a_policy_says_which_drifts_are_left_to_a_person(place: Place, misaki: C
     )
 
 
-def test_a_policy_from_before_repairs_were_stated_lets_the_system_repair_all(place: Place, misaki: Client) -> None:
+def test_a_policy_from_before_repairs_and_conditions_were_stated_reads_as_usual(place: Place, misaki: Client) -> None:
     with place.ledger.write() as tx:
         before = people_queries.policy(tx, "standard").data
         data = {**before, "version": 2}
-        del data["repairs"]
+        del data["repairs"], data["passable"]
+        data |= {"personal_data": "reason", "stages": [{**stage, "of": None} for stage in data["stages"]]}
         actor = Actor(id="setup", name="setup", kind="system")
         append(tx, "policy:set", subject=Subject(kind="policy", id="standard"), actor=actor, data=data)
 
@@ -219,7 +239,7 @@ def test_a_policy_from_before_repairs_were_stated_lets_the_system_repair_all(pla
 
     assert "Set the aliases of a slot in MLflow again" in page
     assert "Left to a person" not in page
-    assert misaki.get("/policies/standard/change").text.count(" checked") == 4
+    assert misaki.get("/policies/standard/change").text.count(" checked") == 6
 
 
 @pytest.mark.parametrize(

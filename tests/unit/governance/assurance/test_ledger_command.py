@@ -1,4 +1,4 @@
-"""`manage.py ledger verify`: exit status for scripts, words for people, JSON for machines."""
+"""`manage.py ledger verify` and `rebuild`: exit status for scripts, words for people, JSON for machines."""
 
 import io
 import json
@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from sqlalchemy import text
 
 from adapters_core.ledger.checkpoints import latest_checkpoint
 from tests.factories.installations import Place
+from tests.ledger_attacker import owner, unguarded
 
 pytestmark = pytest.mark.usefixtures("place")
 
@@ -67,3 +69,46 @@ def test_an_anchor_that_is_none_is_refused(tmp_path: Path, written: str | None, 
         verified("--anchor", str(kept))
 
     assert ended.value.returncode == status
+
+
+def test_a_search_index_that_was_changed_is_made_anew_from_the_entries(place: Place) -> None:
+    with owner(_address(place)) as db:
+        db.execute(text("UPDATE index_slots SET title = 'another'"))
+        db.execute(text("DELETE FROM index_entries WHERE seq = 3"))
+    with pytest.raises(CommandError, match="2 findings"):
+        verified()
+    with place.ledger.read() as reader:
+        before, size = reader.connection.execute(text("SELECT max(leaf_hash), count(*) FROM entries")).one()
+
+    out = io.StringIO()
+    call_command("ledger", "rebuild", stdout=out)
+
+    assert f"from {size} entries" in out.getvalue()
+    assert json.loads(verified("--json"))["ok"]
+    with place.ledger.read() as reader:
+        after = reader.connection.execute(text("SELECT max(leaf_hash), count(*) FROM entries")).one()
+    assert tuple(after) == (before, size)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("slot:created", "incident:closed", "entry .* could not happen .* put back a backup"),
+        ("{", "no entry", "entry"),
+    ],
+)
+def test_no_index_is_made_of_entries_that_could_not_happen(place: Place, old: str, new: str, said: str) -> None:
+    with unguarded(_address(place)) as db:
+        change = text("UPDATE entries SET body = replace(body, :old, :new) WHERE body LIKE '%slot:created%'")
+        db.execute(change, {"old": old, "new": new})
+
+    with pytest.raises(CommandError, match=said) as refused:
+        call_command("ledger", "rebuild")
+
+    assert refused.value.returncode == 3
+    with place.ledger.read() as reader:
+        assert reader.connection.execute(text("SELECT count(*) FROM index_slots")).scalar() == 1
+
+
+def _address(place: Place) -> str:
+    return f"sqlite:///{place.folder / 'ledger.sqlite3'}"

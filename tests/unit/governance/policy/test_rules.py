@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from adapters_core.errors import ConfigError
 from governance.policy.actions import DECISIONS, MAY, NEVER, SCOPES_FOR, SIGNED, Action
 from governance.policy.actors import ROLES, SCOPES, Actor, Standing
+from governance.policy.meanings import APPROVALS
 from governance.policy.reasons import REASONS
 from governance.policy.rules import RULES, can, who
 from governance.policy.subjects import (
@@ -154,6 +155,7 @@ requests = st.builds(
     unchanged=st.booleans(),
     cool_down_hours=st.sampled_from([0, 24, 24 * 60]),
     failed_gates=st.sampled_from([(), ("recovery",)]),
+    binding_gates=st.sampled_from([(), ("recovery",)]),
 )
 role_sets = st.sampled_from(ROLE_SETS)
 
@@ -173,6 +175,7 @@ def test_whoever_is_allowed_to_decide_is_independent_of_what_they_decide_on(
         assert hours >= facts.cool_down_hours
         assert not roles & {"admin", "auditor"}
         assert not (action is Action.APPROVE and facts.failed_gates)
+        assert not (action in APPROVALS and facts.binding_gates)
 
 
 targets = st.builds(

@@ -185,10 +185,62 @@ def test_a_failed_gate_blocks_a_plain_approval_only(place: Place) -> None:
         approve(place.actor(YUKI), request=request, signature=signature(place, request))
     assert refused.value.reason_code == "gate_failed"
 
-    approve_with_conditions(
+    entry = approve_with_conditions(
         place.actor(YUKI), request=request, signature=signature(place, request), conditions="一か月の試行に限る"
     )
     assert row(place, request).state == "conditionally_approved"
+    stated = opened(entry.data["signature"], [installation().signing_key.public], DECISION_TYPE)
+    assert stated["passed_over"] == entry.data["passed_over"] == ["回収率 / Recovery"]
+
+
+def _with_personal_data(place: Place) -> str:
+    context = submit(place, text="担当 taro@example.com", personal_data_reason="公開の窓口")
+    digest = generate(place, context=context)
+    evaluate(place, digest)
+    evaluate(place, digest, suite="retention", recovery=None, retention=0.99)
+    return ask(place, digest, slot=strict_slot(place))
+
+
+def _outlier(place: Place) -> str:
+    for name in "abcde":
+        one = ask(place, evaluated(place, name=name))
+        approve(place.actor(YUKI), request=one, signature=signature(place, one))
+    return ask(place, evaluated(place, norm_total=100.0))
+
+
+@pytest.mark.parametrize("prepare", [_with_personal_data, _outlier])
+@pytest.mark.parametrize("decision", [approve, approve_with_conditions])
+def test_no_conditions_pass_over_personal_data_or_an_outlier(
+    place: Place, prepare: Callable[[Place], str], decision: Callable[..., Any]
+) -> None:
+    request = prepare(place)
+    more = {"conditions": "試行に限る"} if decision is approve_with_conditions else {}
+
+    with pytest.raises(DeniedError) as refused:
+        decision(place.actor(YUKI), request=request, signature=signature(place, request), **more)
+
+    assert refused.value.reason_code == "gate_binding"
+    assert row(place, request).state == "requested"
+
+
+@pytest.mark.parametrize(("passable", "passes"), [(["personal_data"], True), (["recovery", "norm_outlier"], False)])
+def test_a_policy_says_which_gates_conditions_may_pass_over(place: Place, *, passable: list[str], passes: bool) -> None:
+    set_policy(place.actor(MISAKI), name="strict", policy={**POLICIES["strict"], "passable": passable})
+    request = _with_personal_data(place)
+    by = signature(place, request)
+
+    if passes:
+        entry = approve_with_conditions(place.actor(YUKI), request=request, signature=by, conditions="試行に限る")
+        assert entry.data["passed_over"] == ["個人情報 / Personal data"]
+    else:
+        with pytest.raises(DeniedError) as refused:
+            approve_with_conditions(place.actor(YUKI), request=request, signature=by, conditions="試行に限る")
+        assert refused.value.reason_code == "gate_binding"
+
+
+def test_a_policy_names_no_metric_that_there_is_not(place: Place) -> None:
+    with pytest.raises(InputError, match="passable must name metrics"):
+        set_policy(place.actor(MISAKI), name="strict", policy={**POLICIES["strict"], "passable": ["luck"]})
 
 
 def test_a_request_is_decided_under_the_policy_of_its_slot(place: Place) -> None:
