@@ -35,6 +35,21 @@ def check_account(name: str, email: str) -> None:
         raise InputError(f"a mail address is needed to sign in with, got {email[:80]!r}") from error
 
 
+def check_free(identifier: str, email: str) -> None:
+    """Refuse an address that somebody else has.
+
+    Raises:
+        InputError: an account of another person has it.
+    """
+    if User.objects.filter(email__iexact=email).exclude(username=identifier).exists():
+        raise InputError(TAKEN)
+
+
+def has_account(identifier: str) -> bool:
+    """Whether a person has an account to sign in with."""
+    return User.objects.filter(username=identifier).exists()
+
+
 def new_person(reader: Reader, email: str) -> str:
     """The id for a person whom the ledger does not know yet: a new one, or that of an account that was left over.
 
@@ -58,8 +73,7 @@ def make_account(identifier: str, name: str, email: str, password: str | None) -
         InputError: somebody else has the address.
     """
     with transaction.atomic():
-        if User.objects.filter(email__iexact=email).exclude(username=identifier).exists():
-            raise InputError(TAKEN)
+        check_free(identifier, email)
         user, _made = User.objects.update_or_create(
             username=identifier, defaults={"email": email, "first_name": name.strip()}
         )

@@ -5,7 +5,6 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.core.management import BaseCommand, CommandError, call_command
 
 from adapters_core.errors import RingiError
@@ -16,7 +15,7 @@ from adapters_core.ledger.vault import create_master_key
 from governance.installation import installation, key_path
 from governance.policy.demo import DEMO_PEOPLE, DEMO_POLICIES, POLICIES, FirstPerson
 from governance.services.found import Founder, found, founders, record_first_password
-from governance.services.make_account import check_account, make_account, new_person
+from governance.services.make_account import check_account, has_account, make_account, new_person
 
 
 class Command(BaseCommand):
@@ -81,7 +80,7 @@ class Command(BaseCommand):
         """Give those founders an account who have none: the ledger is there, the accounts are lost."""
         with installation().ledger.read() as reader:
             known = founders(reader)
-        missing = [one for one in wanted if one.name in known and not _has_account(known[one.name])]
+        missing = [one for one in wanted if one.name in known and not has_account(known[one.name])]
         if not missing:
             self.stdout.write("The ledger has its people already: nothing was changed.")
             return
@@ -112,7 +111,3 @@ def _wanted(options: dict[str, Any]) -> tuple[FirstPerson, ...]:
     if options["admin_name"] and options["admin_email"]:
         return (FirstPerson(name=options["admin_name"].strip(), email=options["admin_email"], roles=("admin",)),)
     return ()
-
-
-def _has_account(identifier: str) -> bool:
-    return User.objects.filter(username=identifier).exists()

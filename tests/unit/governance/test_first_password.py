@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from adapters_core.errors import DeniedError, LedgerError
+from adapters_core.errors import DeniedError, LedgerError, StorageError
 from adapters_core.ledger import queries, request_queries
 from adapters_core.ledger.append import append
 from adapters_core.ledger.queries import EntryFilter
@@ -23,6 +23,7 @@ from adapters_core.ledger.signing import load_public
 from adapters_core.ledger.verification.verify import verify
 from governance.actors import standings
 from governance.services import activate_person as activating
+from governance.services import give_account as giving
 from governance.services.approve import approve
 from governance.services.delegate import delegate
 from governance.services.found import record_first_password
@@ -328,3 +329,58 @@ def test_a_person_recorded_before_first_passwords_were_is_not_asked(place: Place
     old = Member(id=SHIN.id + "x", name="x", email="x@ringi.example", roles=())
 
     assert browser_of(old).get("/accounts/2fa/").status_code == 200
+
+
+@pytest.mark.parametrize(("language", "offered"), [("en", "Make the account"), ("ja", "アカウントを作成")])
+def test_who_has_no_account_is_given_one_on_their_page(
+    place: Place, misaki: Client, language: str, offered: str
+) -> None:
+    misaki.cookies["ringi_language"] = language
+    assert offered in misaki.get(f"/people/{YUKI.id}/").text
+
+    made = misaki.post(f"/people/{YUKI.id}/account", {"email": YUKI.email})
+
+    assert made.status_code == 200
+    [entry] = entries(place, "person:password_issued")
+    assert (entry.subject.id, entry.actor.id) == (YUKI.id, MISAKI.id)
+    client = signed_in(made.context["password"], YUKI.email)
+    assert client.get("/").headers["Location"] == CHANGE
+    set_own(client, made.context["password"])
+    assert client.get("/requests/").status_code == 200
+    assert offered not in misaki.get(f"/people/{YUKI.id}/").text
+    assert misaki.post(f"/people/{YUKI.id}/account", {"email": "other@ringi.example"}).status_code == 400
+    assert len(entries(place, "person:password_issued")) == 1
+
+
+def test_an_account_that_was_not_made_after_it_was_recorded_is_made_by_the_next_attempt(
+    place: Place, misaki: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object, **_named: object) -> None:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(giving, "make_account", fail)
+        assert misaki.post(f"/people/{YUKI.id}/account", {"email": YUKI.email}).status_code == 500
+    with place.ledger.read() as db:
+        assert standings(db, YUKI.id) == ()
+
+    made = misaki.post(f"/people/{YUKI.id}/account", {"email": YUKI.email})
+
+    assert signed_in(made.context["password"], YUKI.email).get("/").headers["Location"] == CHANGE
+
+
+@pytest.mark.parametrize("address", ["", "none", MISAKI.email])
+def test_no_account_is_made_for_an_address_that_cannot_be_used(place: Place, misaki: Client, address: str) -> None:
+    assert misaki.post(f"/people/{YUKI.id}/account", {"email": address}).status_code == 400
+
+    assert entries(place, "person:password_issued") == ()
+    assert not User.objects.filter(username=YUKI.id).exists()
+    assert misaki.post("/people/nobody/account", {"email": "x@ringi.example"}).status_code == 404
+
+
+def test_an_account_is_made_by_administrators_alone(place: Place, browser_of: SignIn) -> None:
+    answer = browser_of(HANAKO).post(f"/people/{YUKI.id}/account", {"email": YUKI.email})
+
+    assert answer.status_code == 403
+    assert entries(place, "denied")[0].data["action"] == "create_person"
+    assert f"/people/{YUKI.id}/account" not in browser_of(HANAKO).get(f"/people/{YUKI.id}/").text
