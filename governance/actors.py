@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from adapters_core.errors import AccessError
 from adapters_core.ledger import people_queries, records
+from adapters_core.ledger.people_queries import PasswordRow
 from adapters_core.ledger.transactions import Reader
 from governance.policy.actors import Actor, Standing
 from governance.proofs import Proof, fresh_proofs, method
@@ -53,8 +54,16 @@ def spend_proof(request: HttpRequest) -> None:
 
 def with_roles(reader: Reader, actor: Actor) -> Actor:
     """The actor with the roles that the ledger gives them at this moment."""
-    held = people_queries.roles_of(reader, actor.id) if actor.kind == "person" else ()
-    return replace(actor, roles=tuple(Standing(name=row.role, since=row.since) for row in held))
+    if actor.kind != "person":
+        return replace(actor, roles=())
+    password = people_queries.password_of(reader, actor.id)
+    return replace(actor, roles=_standings(reader, actor.id, password), first_password=password.first)
+
+
+def standings(reader: Reader, person: str) -> tuple[Standing, ...]:
+    """The roles of a person who is looked at; none while somebody else knows their password."""
+    password = people_queries.password_of(reader, person)
+    return () if password.first else _standings(reader, person, password)
 
 
 def snapshot(actor: Actor) -> records.Actor:
@@ -63,6 +72,12 @@ def snapshot(actor: Actor) -> records.Actor:
     auth = records.Authentication(method=actor.method, time=moment) if actor.method and moment else None
     roles = tuple(standing.name for standing in actor.roles)
     return records.Actor(id=actor.id, name=actor.name, kind=actor.kind, roles=roles, auth=auth)
+
+
+def _standings(reader: Reader, person: str, password: PasswordRow) -> tuple[Standing, ...]:
+    """What was done under a role before the person had a password of their own may have been somebody else."""
+    held, own = people_queries.roles_of(reader, person), password.own_since
+    return tuple(Standing(name=row.role, since=max(row.since, own) if own else row.since) for row in held)
 
 
 def _moment(seconds: object) -> datetime:

@@ -23,7 +23,9 @@ from adapters_core.errors import (
     UnknownAdapterError,
     UnknownSubjectError,
 )
+from adapters_core.ledger import people_queries
 from governance import bodies, zones
+from governance.installation import installation
 from governance.proofs import fresh_proofs
 from governance.views import errors
 
@@ -89,6 +91,34 @@ class SecondFactorsMiddleware:
         return HttpResponseRedirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': request.path})}")
 
 
+class FirstPasswordMiddleware:
+    """A first password, which somebody else has seen, opens the page where one sets one's own, and nothing besides.
+
+    The rules refuse it as well: this is how a person learns what to do.
+    """
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer; process_view is called before the view."""
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: object, args: object, named: object) -> HttpResponse | None:
+        """The page that asks for another password; None where none is needed, or that page is asked for."""
+        name = request.resolver_match.url_name if request.resolver_match else None
+        user = request.user
+        # Programs bring their own proof with each request; a session counts for nothing there.
+        if name in _OPEN or not isinstance(user, User) or request.path.startswith(_FOR_PROGRAMS):
+            return None
+        try:
+            with installation().ledger.read() as reader:
+                first = people_queries.password_of(reader, user.username).first
+        except RingiError as error:
+            return _page_for(request, error)
+        return HttpResponseRedirect(reverse("account_change_password")) if first else None
+
+
 class PrivatePagesMiddleware:
     """Pages of signed-in people are kept by nobody: not by a proxy, and not by the browser after signing out."""
 
@@ -118,8 +148,12 @@ class ErrorPagesMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """The page for an error that we know; None leaves the others to Django."""
-        answer = next((page for kinds, page in _PAGES if isinstance(exception, kinds)), None)
-        return answer(request, exception) if answer else None
+        return _page_for(request, exception)
+
+
+def _page_for(request: HttpRequest, exception: Exception) -> HttpResponse | None:
+    answer = next((page for kinds, page in _PAGES if isinstance(exception, kinds)), None)
+    return answer(request, exception) if answer else None
 
 
 _GUARDED = frozenset(
@@ -135,6 +169,9 @@ _GUARDED = frozenset(
     }
 )
 """Pages of allauth that change, or show, what a person signs with."""
+_OPEN = frozenset({"account_change_password", "account_logout", "healthz", "set-language", "set-time-zone"})
+"""What a first password opens."""
+_FOR_PROGRAMS = ("/api/", "/v1/")
 _PAGES: tuple[tuple[tuple[type[Exception], ...], Callable[[HttpRequest, Exception], HttpResponse]], ...] = (
     ((Http404, UnknownSubjectError, UnknownAdapterError), errors.page_not_found),
     ((ErasedError,), errors.gone),

@@ -76,8 +76,9 @@ def page(request: HttpRequest) -> dict[str, object]:
     """The context processor of every template."""
     signed_in = bool(getattr(request, "user", None) and request.user.is_authenticated)
     actor = _actor(request) if signed_in else None
+    first = actor is not None and actor.first_password
     return {
-        "sections": navigation(request.path, _roles(actor)) if signed_in else (),
+        "sections": navigation(request.path, _roles(actor)) if signed_in and not first else (),
         "actor": actor,
         "languages": settings.LANGUAGES,
         "time_zones": zones.OFFERED,

@@ -83,6 +83,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "governance.middleware.FirstPasswordMiddleware",
     "governance.middleware.SecondFactorsMiddleware",
     "governance.middleware.PrivatePagesMiddleware",
     "governance.middleware.ErrorPagesMiddleware",

@@ -92,6 +92,8 @@ EVENTS: Mapping[str, EventRule] = {
     "deployment:failed": _rule("deployment", "error", sealed=True),
     "policy:set": _rule("policy", _POLICY, sealed=True),
     "person:created": _rule("person"),
+    "person:password_issued": _rule("person"),
+    "person:activated": _rule("person"),
     "role:granted": _rule("person", "role"),
     "role:revoked": _rule("person", "role"),
     "token:issued": _rule("token", "scopes expires"),

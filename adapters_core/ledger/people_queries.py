@@ -3,18 +3,38 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, or_, select
 
 from adapters_core.errors import InputError, UnknownSubjectError
 from adapters_core.ledger import queries
 from adapters_core.ledger.approval_tables import STATE_TABLES, index_policies, index_roles
-from adapters_core.ledger.index_tables import index_subjects
-from adapters_core.ledger.records import Entry, Subject, parse_time
+from adapters_core.ledger.index_tables import index_entries, index_subjects
+from adapters_core.ledger.records import Entry, Subject, entry_from, parse_time
 from adapters_core.ledger.statements import query
+from adapters_core.ledger.tables import entries
 from adapters_core.ledger.transactions import Reader
 
 PAGE = 50
 _ROLES_OF = select(index_roles).where(index_roles.c.person == bindparam("holder")).order_by(index_roles.c.role)
+_PASSWORD_EVENTS = ("person:created", "person:password_issued", "person:activated")
+_PASSWORD_OF = (
+    select(entries.c.body, entries.c.leaf_hash)
+    .join(index_entries, index_entries.c.seq == entries.c.seq)
+    .where(index_entries.c.kind == "person", index_entries.c.subject == bindparam("holder"))
+    .where(or_(*(index_entries.c.event == event for event in _PASSWORD_EVENTS)))
+    .order_by(index_entries.c.seq.desc())
+    .limit(1)
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasswordRow:
+    """Who knows the password of a person, as far as the ledger was told."""
+
+    first: bool
+    """Whether it is one that was shown to somebody else, and that the person has not replaced yet."""
+    own_since: datetime | None
+    """When they replaced such a one by one of their own; None where they never had to, or have not yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +63,19 @@ def roles_of(reader: Reader, person: str) -> tuple[RoleRow, ...]:
     """The roles that a person holds now."""
     held = query(reader.connection, _ROLES_OF, holder=person)
     return tuple(RoleRow(person=holder, role=role, since=parse_time(time), seq=seq) for holder, role, seq, time in held)
+
+
+def password_of(reader: Reader, person: str) -> PasswordRow:
+    """Whether a person has replaced the password that they were given, and when."""
+    told = [entry_from(body, leaf) for body, leaf in query(reader.connection, _PASSWORD_OF, holder=person)]
+    if not told:
+        return PasswordRow(first=False, own_since=None)
+    latest = told[0]
+    if latest.event == "person:activated":
+        return PasswordRow(first=False, own_since=latest.time)
+    # Entries from before first passwords were recorded do not say so.
+    issued = latest.event == "person:password_issued" or bool(latest.data.get("first_password"))
+    return PasswordRow(first=issued, own_since=None)
 
 
 def people_with(reader: Reader, role: str) -> tuple[RoleRow, ...]:

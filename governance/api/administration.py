@@ -69,6 +69,8 @@ class Person(Record):
     id: str
     name: str
     held: list[Held]
+    first_password: bool
+    """Whether they have not replaced the password that they were given: until then they may do nothing."""
 
 
 class People(Record):

@@ -29,6 +29,10 @@ class PersonForm(forms.Form):
     email = forms.EmailField(label=_("Mail address"), help_text=_("They sign in with it."), max_length=254)
 
 
+class AccountForm(forms.Form):
+    email = forms.EmailField(label=_("Mail address"), help_text=_("They sign in with it."), max_length=254)
+
+
 class GrantForm(ProofForm):
     role = forms.ChoiceField(label=_("Role"), choices=[(role, ROLE_NAMES[role]) for role in ROLES])
     reason = forms.CharField(

@@ -16,7 +16,7 @@ class Standing:
 
     name: str
     since: datetime
-    """When the ledger recorded the grant."""
+    """When the ledger recorded the grant; where the person set a password of their own later than that, then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,8 @@ class Actor:
     name: str
     kind: Literal["person", "service", "system"]
     roles: tuple[Standing, ...] = ()
+    first_password: bool = False
+    """Whether they still have the password that somebody else was shown: then they may do nothing."""
     scopes: frozenset[str] = frozenset()
     """Of a service token that is valid now."""
     method: str | None = None

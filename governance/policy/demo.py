@@ -6,8 +6,8 @@ from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
-class DemoPerson:
-    """One person of the demonstration."""
+class FirstPerson:
+    """One of the first people of an installation."""
 
     name: str
     email: str
@@ -15,12 +15,12 @@ class DemoPerson:
 
 
 DEMO_PEOPLE = (
-    DemoPerson(name="佐藤 花子", email="engineer@ringi.example", roles=("engineer",)),
-    DemoPerson(name="高橋 由紀", email="reviewer@ringi.example", roles=("reviewer",)),
-    DemoPerson(name="田中 健二", email="reviewer2@ringi.example", roles=("reviewer",)),
-    DemoPerson(name="伊藤 明", email="manager@ringi.example", roles=("manager",)),
-    DemoPerson(name="渡辺 美咲", email="admin@ringi.example", roles=("admin",)),
-    DemoPerson(name="山本 直子", email="auditor@ringi.example", roles=("auditor",)),
+    FirstPerson(name="佐藤 花子", email="engineer@ringi.example", roles=("engineer",)),
+    FirstPerson(name="高橋 由紀", email="reviewer@ringi.example", roles=("reviewer",)),
+    FirstPerson(name="田中 健二", email="reviewer2@ringi.example", roles=("reviewer",)),
+    FirstPerson(name="伊藤 明", email="manager@ringi.example", roles=("manager",)),
+    FirstPerson(name="渡辺 美咲", email="admin@ringi.example", roles=("admin",)),
+    FirstPerson(name="山本 直子", email="auditor@ringi.example", roles=("auditor",)),
 )
 # A first generator brings back little of its document: the standard asks that an adapter does no harm, the strict that
 # it is of use.

@@ -6,6 +6,9 @@ from django.utils.translation import gettext_lazy as _
 REASONS: dict[str, Promise] = {
     "role_missing": _("Your roles do not include this. An administrator grants roles."),
     "role_forbids": _("One of your roles rules this out, whatever other roles you hold."),
+    "first_password": _(
+        "Set a password of your own on the pages first: somebody else has seen the one that you were given."
+    ),
     "token_never": _("A service token may generate, evaluate and read; it never decides, deploys or administers."),
     "scope_missing": _("This token was not issued for this. Issue one with the scope that is needed."),
     "system_never": _("This system does not act on its own here: a person must."),

@@ -69,6 +69,8 @@ def who(actor: Actor, action: Action) -> str | None:
         if action not in SCOPES_FOR:
             return "token_never"
         return None if SCOPES_FOR[action] & actor.scopes else "scope_missing"
+    if actor.first_password:
+        return "first_password"
     if any(actor.holds(role) and action in forbidden for role, forbidden in NEVER.items()):
         return "role_forbids"
     return None if any(actor.holds(role) for role in MAY[action]) else "role_missing"

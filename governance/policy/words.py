@@ -127,6 +127,8 @@ EVENT_NAMES: dict[str, Promise] = {
     "deployment:failed": pgettext_lazy("event", "Deployment failed"),
     "policy:set": pgettext_lazy("event", "Approval policy set"),
     "person:created": pgettext_lazy("event", "Person added"),
+    "person:password_issued": pgettext_lazy("event", "First password issued"),
+    "person:activated": pgettext_lazy("event", "Own password set"),
     "role:granted": pgettext_lazy("event", "Role granted"),
     "role:revoked": pgettext_lazy("event", "Role revoked"),
     "token:issued": pgettext_lazy("event", "Service token issued"),

@@ -1,6 +1,6 @@
 """People with their roles, and from when on a role counts for approvals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from adapters_core.ledger import people_queries, queries
@@ -31,6 +31,8 @@ class Person:
     id: str
     name: str
     held: tuple[Held, ...]
+    first_password: bool = False
+    """Whether they have not set a password of their own yet: until then they may do nothing."""
     history: tuple[Entry, ...] = ()
     """Newest first."""
 
@@ -39,10 +41,7 @@ def everybody(reader: Reader, at: datetime) -> tuple[Person, ...]:
     """Everybody whom the ledger knows, by name."""
     hours = cool_down_hours(reader)
     created = queries.find_entries(reader, EntryFilter(events=("person:created",)), limit=1000)
-    people = (
-        Person(id=entry.subject.id, name=name(entry), held=_held(reader, entry.subject.id, hours, at))
-        for entry in created
-    )
+    people = (_person(reader, entry, hours, at) for entry in created)
     return tuple(sorted(people, key=lambda one: one.name))
 
 
@@ -52,8 +51,7 @@ def person(reader: Reader, identifier: str, at: datetime) -> Person | None:
     created = next((entry for entry in history if entry.event == "person:created"), None)
     if created is None:
         return None
-    held = _held(reader, identifier, cool_down_hours(reader), at)
-    return Person(id=identifier, name=name(created), held=held, history=history[::-1])
+    return replace(_person(reader, created, cool_down_hours(reader), at), history=history[::-1])
 
 
 def cool_down_hours(reader: Reader) -> float:
@@ -66,11 +64,14 @@ def name(created: Entry) -> str:
     return str(created.data.get("name") or created.subject.id)
 
 
-def _held(reader: Reader, identifier: str, hours: float, at: datetime) -> tuple[Held, ...]:
-    return tuple(_role(row, hours, at) for row in people_queries.roles_of(reader, identifier))
+def _person(reader: Reader, created: Entry, hours: float, at: datetime) -> Person:
+    identifier = created.subject.id
+    password = people_queries.password_of(reader, identifier)
+    held = tuple(_role(row, password.own_since, hours, at) for row in people_queries.roles_of(reader, identifier))
+    return Person(id=identifier, name=name(created), held=held, first_password=password.first)
 
 
-def _role(row: RoleRow, hours: float, at: datetime) -> Held:
-    counts = row.since + timedelta(hours=hours)
+def _role(row: RoleRow, own_since: datetime | None, hours: float, at: datetime) -> Held:
+    counts = max(row.since, own_since or row.since) + timedelta(hours=hours)
     waits = row.role in DECIDING and counts > at
     return Held(role=row.role, since=row.since, seq=row.seq, counts_from=counts if waits else None)

@@ -1,60 +1,30 @@
-"""Add a person: an entry in the ledger first, then an account to sign in with."""
+"""Add a person: an account to sign in with, and an entry in the ledger, from which on it opens something."""
 
-from uuid import uuid4
-
-from allauth.account.models import EmailAddress
-from django.contrib.auth.models import User
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
-from django.db import transaction
-
-from adapters_core.errors import InputError
+from governance.installation import installation
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
 from governance.policy.subjects import Anything
 from governance.services import references
 from governance.services.acting import Act, perform
+from governance.services.make_account import check_account, make_account, new_person
 
 
 def create_person(actor: Actor, *, name: str, email: str, password: str | None = None) -> str:
-    """Add a person without any role; answers their id.
+    """Add a person without any role; answers their id. A password is a first one, which others have seen.
 
     Raises:
         DeniedError: the rules refuse.
         InputError: the name is empty, the address is none, or somebody has it.
     """
     check_account(name, email)
-    identifier = str(uuid4())
+    with installation().ledger.read() as reader:
+        identifier = new_person(reader, email)
 
     def work(act: Act) -> str:
         act.ask(Anything())
-        act.append("person:created", {"name": name.strip()})
+        # Committed before the entry is: what is stopped here leaves an account for the next attempt to take.
+        make_account(identifier, name, email, password)
+        act.append("person:created", {"name": name.strip(), "first_password": password is not None})
         return identifier
 
-    perform(actor, Action.CREATE_PERSON, references.person(identifier), work)
-    # An entry without an account is a person who cannot sign in; an account without an entry would be worse.
-    make_account(identifier, name, email, password)
-    return identifier
-
-
-def check_account(name: str, email: str) -> None:
-    """Refuse what no account can be made of.
-
-    Raises:
-        InputError: the name is empty, the address is none, or somebody has it.
-    """
-    if not 0 < len(name.strip()) <= 150:  # noqa: PLR2004  the width of the column
-        raise InputError(f"a name must have 1 to 150 characters, got {len(name.strip())}")
-    try:
-        validate_email(email)
-    except ValidationError as error:
-        raise InputError(f"a mail address is needed to sign in with, got {email[:80]!r}") from error
-    if User.objects.filter(email__iexact=email).exists():
-        raise InputError("somebody signs in with this mail address already: each person needs one of their own")
-
-
-def make_account(identifier: str, name: str, email: str, password: str | None) -> None:
-    """An account for a person of the ledger; without a password they sign in by the identity provider or a reset."""
-    with transaction.atomic():
-        user = User.objects.create_user(username=identifier, email=email, password=password, first_name=name.strip())
-        EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+    return perform(actor, Action.CREATE_PERSON, references.person(identifier), work)

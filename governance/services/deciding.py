@@ -11,6 +11,7 @@ from adapters_core.ledger.records import Entry, Subject, parse_time, time_text
 from adapters_core.ledger.request_queries import RequestRow
 from adapters_core.ledger.signing import DECISION_TYPE
 from adapters_core.ledger.transactions import Reader
+from governance.actors import standings
 from governance.installation import installation
 from governance.policy.actions import Action
 from governance.policy.actors import Actor
@@ -103,9 +104,9 @@ def read_case(reader: Reader, identifier: str, at: datetime, on_behalf_of: tuple
 def _deputy(reader: Reader, delegate: str, principal: str, at: datetime, cool_down_hours: float) -> Deputy:
     granted = [entry for entry in people_queries.delegations_to(reader, delegate) if entry.actor.id == principal]
     counting = {
-        row.role
-        for row in people_queries.roles_of(reader, principal)
-        if at - row.since >= timedelta(hours=cool_down_hours)
+        standing.name
+        for standing in standings(reader, principal)
+        if at - standing.since >= timedelta(hours=cool_down_hours)
     }
     until = max((parse_time(entry.data["until"]) for entry in granted), default=at)
     return Deputy(principal=principal, roles=frozenset(counting), until=until, ended=not granted)

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters_core.errors import DeniedError
-from adapters_core.ledger import people_queries
+from adapters_core.ledger import people_queries, queries
 from adapters_core.ledger.append import append
+from adapters_core.ledger.queries import EntryFilter
 from adapters_core.ledger.records import Actor
+from adapters_core.ledger.transactions import Reader
 from governance.installation import installation
 from governance.policy.reasons import REASONS
 from governance.services import references
@@ -27,6 +29,8 @@ class Founder:
     id: str
     name: str
     roles: tuple[str, ...]
+    first_password: bool = False
+    """Whether they are to set a password of their own; nobody has to in a demonstration."""
 
 
 def found(people: Sequence[Founder], policies: Mapping[str, Mapping[str, Any]]) -> None:
@@ -41,9 +45,26 @@ def found(people: Sequence[Founder], policies: Mapping[str, Mapping[str, Any]]) 
             raise DeniedError(str(REASONS["system_never"]), reason_code="system_never")
         for person in people:
             subject = references.person(person.id)
-            append(tx, "person:created", subject=subject, actor=SETUP, data={"name": person.name})
+            append(tx, "person:created", subject=subject, actor=SETUP, data=_created(person))
             for role in person.roles:
                 append(tx, "role:granted", subject=subject, actor=SETUP, data={"role": role})
         for name, policy in policies.items():
             data = {"version": 1, **checked_policy(name, policy)}
             append(tx, "policy:set", subject=references.policy(name), actor=SETUP, data=data)
+
+
+def founders(reader: Reader) -> dict[str, str]:
+    """The people whom a setup has recorded: name -> id."""
+    created = queries.find_entries(reader, EntryFilter(events=("person:created",), actor=SETUP.id), limit=None)
+    return {str(entry.data["name"]): entry.subject.id for entry in created}
+
+
+def record_first_password(person: str) -> None:
+    """Record that a founder gets another first password; nothing where they still have one."""
+    with installation().ledger.write() as tx:
+        if not people_queries.password_of(tx, person).first:
+            append(tx, "person:password_issued", subject=references.person(person), actor=SETUP, data={})
+
+
+def _created(person: Founder) -> dict[str, Any]:
+    return {"name": person.name, "first_password": person.first_password}

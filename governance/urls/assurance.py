@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("people/", people.show_all, name="people"),
     path("people/add", people.add, name="person-new"),
     path("people/<slug:person>/", people.show, name="person"),
+    path("people/<slug:person>/account", people.add_account, name="person-account"),
     path("people/<slug:person>/grant", people.grant, name="role-grant"),
     path("people/<slug:person>/revoke", people.revoke, name="role-revoke"),
     path("tokens/", tokens.show_all, name="tokens"),

@@ -11,12 +11,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from adapters_core.errors import DeniedError, InputError
 from governance.actors import actor_of, spend_proof
-from governance.forms.assurance import GrantForm, PersonForm, RevokeForm
+from governance.forms.assurance import AccountForm, GrantForm, PersonForm, RevokeForm
 from governance.policy.actions import Action
 from governance.selectors import people_reads
 from governance.services import references
 from governance.services.create_person import create_person
+from governance.services.give_account import give_account
 from governance.services.grant_role import grant_role, revoke_role
+from governance.services.make_account import has_account
 from governance.views.forbidding import forbid, may, only_for
 from governance.views.reading import reading
 
@@ -86,7 +88,7 @@ def add(request: HttpRequest) -> HttpResponse:
     form = PersonForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         return render(request, "governance/person_new.html", {"form": form}, status=400 if form.is_bound else 200)
-    password = "-".join(secrets.token_hex(3) for _part in range(3))
+    password = _first_password()
     try:
         person = create_person(actor_of(request), password=password, **form.cleaned_data)
     except InputError as error:
@@ -96,12 +98,38 @@ def add(request: HttpRequest) -> HttpResponse:
     return render(request, "governance/person_added.html", context)
 
 
+@require_POST
+def add_account(request: HttpRequest, person: str) -> HttpResponse:
+    """Make the account of somebody who has none; their first password is shown once."""
+    forbid(request, Action.CREATE_PERSON, references.person(person))
+    with reading(request) as sight:
+        known = people_reads.person(sight.reader, person, sight.at)
+    if known is None:
+        raise Http404(person)
+    form = AccountForm(request.POST)
+    if not form.is_valid():
+        return _page(request, person, account=form, status=400)
+    password, email = _first_password(), form.cleaned_data["email"]
+    try:
+        give_account(actor_of(request), person=person, name=known.name, email=email, password=password)
+    except InputError as error:
+        form.add_error("email", str(error))
+        return _page(request, person, account=form, status=400)
+    context = {"person": person, "password": password, "name": known.name, "email": email, "known": True}
+    return render(request, "governance/person_added.html", context)
+
+
+def _first_password() -> str:
+    return "-".join(secrets.token_hex(3) for _part in range(3))
+
+
 def _page(
     request: HttpRequest,
     person: str,
     *,
     granting: GrantForm | None = None,
     revoking: RevokeForm | None = None,
+    account: AccountForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
     with reading(request) as sight:
@@ -112,6 +140,9 @@ def _page(
             "person": known,
             "granting": granting or GrantForm(request=request),
             "revoking": revoking or RevokeForm(held=tuple(one.role for one in known.held)),
+            "account": account or AccountForm(),
+            "has_account": has_account(person),
+            "may_add": may(sight, Action.CREATE_PERSON),
             "may_change": may(sight, Action.GRANT_ROLE) and known.id != sight.actor.id,
             "own": known.id == sight.actor.id,
         }

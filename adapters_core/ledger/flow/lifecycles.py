@@ -31,6 +31,8 @@ LIFECYCLES: Mapping[str, Moves] = {
     "incident": {"incident:raised": (NEW, "open"), "incident:closed": (_from("open"), "closed")},
     "person": {
         "person:created": (NEW, "active"),
+        "person:password_issued": (_from("active"), "active"),
+        "person:activated": (_from("active"), "active"),
         "role:granted": (_from("active"), "active"),
         "role:revoked": (_from("active"), "active"),
     },

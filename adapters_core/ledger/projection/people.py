@@ -15,7 +15,7 @@ def project_person(changes: Changes, entry: Entry) -> str:
     person = entry.subject.id
     known = changes.get(index_subjects, "person", person)
     state = lifecycles.moved("person", known["state"] if known else None, entry.event)
-    if entry.event == "person:created":
+    if entry.event not in {"role:granted", "role:revoked"}:
         return state
     role = name(entry.data, "role")
     held = changes.get(index_roles, person, role) is not None

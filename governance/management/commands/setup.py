@@ -3,7 +3,6 @@
 import secrets
 from argparse import ArgumentParser
 from typing import Any
-from uuid import uuid4
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
@@ -14,9 +13,9 @@ from adapters_core.ledger.migrating import migrate
 from adapters_core.ledger.signing import create_key, write_secret
 from adapters_core.ledger.vault import create_master_key
 from governance.installation import installation, key_path
-from governance.policy.demo import DEMO_PEOPLE, DEMO_POLICIES, POLICIES
-from governance.services.create_person import check_account, make_account
-from governance.services.found import Founder, found
+from governance.policy.demo import DEMO_PEOPLE, DEMO_POLICIES, POLICIES, FirstPerson
+from governance.services.found import Founder, found, founders, record_first_password
+from governance.services.make_account import check_account, has_account, make_account, new_person
 
 
 class Command(BaseCommand):
@@ -54,36 +53,61 @@ class Command(BaseCommand):
         migrate(installation().ledger)
 
     def _people(self, options: dict[str, Any]) -> None:
+        wanted = _wanted(options)
         with installation().ledger.read() as reader:
             founded = bool(people_queries.people_with(reader, "admin"))
         if founded:
-            self.stdout.write("The ledger has its people already: nothing was changed.")
-        elif options["demo"]:
-            self._demo()
-        elif options["admin_name"] and options["admin_email"]:
-            self._first_admin(options["admin_name"], options["admin_email"])
-        else:
+            self._complete(wanted, demo=options["demo"])
+        elif not wanted:
             raise CommandError("name the first administrator with --admin-name and --admin-email, or ask for --demo")
+        else:
+            self._found(wanted, demo=options["demo"])
 
-    def _first_admin(self, name: str, email: str) -> None:
-        check_account(name, email)
-        admin = Founder(id=str(uuid4()), name=name, roles=("admin",))
-        found([admin], POLICIES)
-        password = _password()
-        make_account(admin.id, name, email, password)
-        self.stdout.write(f"First administrator: {email}  password (shown once): {password}")
+    def _found(self, wanted: tuple[FirstPerson, ...], *, demo: bool) -> None:
+        """Make the accounts and show the passwords, and found the ledger last: until then all of it is done anew."""
+        for one in wanted:
+            check_account(one.name, one.email)
+        founders = []
+        self._announce(demo=demo)
+        for one in wanted:
+            with installation().ledger.read() as reader:
+                identifier = new_person(reader, one.email)
+            self._account(identifier, one)
+            founders.append(Founder(id=identifier, name=one.name, roles=one.roles, first_password=not demo))
+        found(founders, DEMO_POLICIES if demo else POLICIES)
 
-    def _demo(self) -> None:
-        people = [(Founder(id=str(uuid4()), name=one.name, roles=one.roles), one.email) for one in DEMO_PEOPLE]
-        for founder, email in people:
-            check_account(founder.name, email)
-        found([founder for founder, _email in people], DEMO_POLICIES)
-        self.stdout.write("Demonstration: sign in as one of these people. The passwords are shown this once.\n")
-        for founder, email in people:
-            password = _password()
-            make_account(founder.id, founder.name, email, password)
-            self.stdout.write(f"  {'+'.join(founder.roles):10} {email:28} {password}   {founder.name}")
+    def _complete(self, wanted: tuple[FirstPerson, ...], *, demo: bool) -> None:
+        """Give those founders an account who have none: the ledger is there, the accounts are lost."""
+        with installation().ledger.read() as reader:
+            known = founders(reader)
+        missing = [one for one in wanted if one.name in known and not has_account(known[one.name])]
+        if not missing:
+            self.stdout.write("The ledger has its people already: nothing was changed.")
+            return
+        self._announce(demo=demo)
+        for one in missing:
+            check_account(one.name, one.email)
+            if not demo:  # before there is such a password: it never opens anything
+                record_first_password(known[one.name])
+            self._account(known[one.name], one)
+
+    def _announce(self, *, demo: bool) -> None:
+        self.stdout.write(
+            "Demonstration: sign in as one of these people. The passwords are shown this once."
+            if demo
+            else "First administrator. The password is shown this once; another one is set when signing in with it."
+        )
+
+    def _account(self, identifier: str, person: FirstPerson) -> None:
+        password = "-".join(secrets.token_hex(3) for _part in range(3))
+        make_account(identifier, person.name, person.email, password)
+        self.stdout.write(f"  {'+'.join(person.roles):10} {person.email:28} {password}   {person.name}")
+        self.stdout.flush()
 
 
-def _password() -> str:
-    return "-".join(secrets.token_hex(3) for _ in range(3))
+def _wanted(options: dict[str, Any]) -> tuple[FirstPerson, ...]:
+    if options["demo"]:
+        return DEMO_PEOPLE
+    if options["admin_name"] and options["admin_email"]:
+        return (FirstPerson(name=options["admin_name"].strip(), email=options["admin_email"], roles=("admin",)),)
+    return ()

@@ -13,8 +13,13 @@ from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnec
 from django.core.cache import cache
 from django.test import Client, override_settings
 
+from adapters_core.errors import LedgerError
+from adapters_core.ledger import queries
+from adapters_core.ledger.records import Subject
+from governance import accounts
 from tests.cast import PASSWORD, YUKI, sign_up
 from tests.factories.identity_providers import Provider, identity_provider
+from tests.factories.installations import Place
 from tests.unit.governance.conftest import SignIn
 from tests.unit.governance.test_proof import code_of
 
@@ -148,3 +153,31 @@ def test_a_page_that_is_signed_shows_the_way_to_the_provider(newcomer: Client) -
 
     assert "/accounts/sign-on-again/" in page
     assert 'type="password"' not in page
+
+
+def test_whose_first_sign_in_was_stopped_is_recorded_at_the_next_one(
+    place: Place, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider.sub = "of-somebody-new"
+
+    def fail(*_arguments: object, **_named: object) -> None:
+        raise LedgerError("the ledger takes no entry")
+
+    def arrive() -> Client:
+        client = Client()
+        sent = client.post("/accounts/oidc/sign-on/login/")
+        asked = parse_qs(urlsplit(sent.headers["Location"]).query)
+        callback = urlsplit(asked["redirect_uri"][0]).path
+        client.get(callback, {"code": "the-code", "state": asked["state"][0]})
+        return client
+
+    with monkeypatch.context() as broken:
+        broken.setattr(accounts, "welcome_person", fail)
+        assert "_auth_user_id" not in arrive().session
+
+    for _ in range(2):
+        assert "_auth_user_id" in arrive().session
+    account = SocialAccount.objects.get(uid=provider.sub)
+    with place.ledger.read() as db:
+        [entry] = queries.history(db, Subject(kind="person", id=account.user.username))
+    assert (entry.event, entry.data["issuer"]) == ("person:created", "sign-on")

@@ -7,7 +7,6 @@ from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from adapters_core.errors import IllegalTransitionError
 from adapters_core.ledger import people_queries, queries
 from adapters_core.ledger.records import Subject
 from governance.accounts import SignOnAdapter
@@ -51,7 +50,8 @@ def test_the_header_names_the_person_and_their_role(browser_of: SignIn) -> None:
     assert "エンジニア" not in browser_of(SHIN).get("/").text
 
 
-def test_whom_the_identity_provider_sends_is_recorded_first_and_has_no_role(
+@pytest.mark.django_db
+def test_whom_the_identity_provider_sends_is_recorded_once_and_has_no_role(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user = User(username="11111111-0000-4000-8000-000000000001", first_name="小林 誠")
@@ -65,5 +65,7 @@ def test_whom_the_identity_provider_sends_is_recorded_first_and_has_no_role(
         assert people_queries.roles_of(db, user.username) == ()
     assert (entry.actor.kind, entry.data["name"]) == ("system", "小林 誠")
     grant_role(place.actor(MISAKI), person=user.username, role="engineer")
-    with pytest.raises(IllegalTransitionError):
-        SignOnAdapter().save_user(HttpRequest(), login)
+    SignOnAdapter().save_user(HttpRequest(), login)
+    with place.ledger.read() as db:
+        events = [entry.event for entry in queries.history(db, Subject(kind="person", id=user.username))]
+    assert events == ["person:created", "role:granted"]

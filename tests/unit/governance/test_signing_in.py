@@ -126,6 +126,7 @@ def test_nobody_makes_an_account_alone() -> None:
     assert not User.objects.filter(email="new@ringi.example").exists()
 
 
+@pytest.mark.usefixtures("place")
 def test_nobody_changes_their_own_address() -> None:
     sign_up(HANAKO)
     client = Client()
