@@ -48,8 +48,8 @@ class AdapterRow:
     retention: float | None
     request: str | None
     """Its latest request."""
-    approved: str | None
-    """The request whose approval is in force."""
+    approvals: int
+    """Requests by which it is approved, each for its slot; none once it is retired."""
     last_seq: int
     last_time: datetime
     """When its state last changed."""
@@ -67,7 +67,7 @@ class AdapterFilter:
     actor: str | None = None
     serving: bool | None = None
     approved: bool | None = None
-    """Whether an approval of it is in force."""
+    """Whether it is approved, for whatever slot."""
     among: tuple[int, ...] | None = None
     """Only those with one of these ``seq``; some hundreds at most."""
 
@@ -200,7 +200,7 @@ def descendants(reader: Reader, digest: str) -> tuple[AdapterRow, ...]:
 
 
 def approved_norms(reader: Reader, base: str, *, besides: str, limit: int = 1_000) -> tuple[float, ...]:
-    """Total norms of the newest other adapters of a base whose approval is in force: the population to compare with.
+    """Total norms of the newest other adapters of a base that are approved for any slot: what to compare with.
 
     Args:
         reader: the snapshot.
@@ -208,7 +208,7 @@ def approved_norms(reader: Reader, base: str, *, besides: str, limit: int = 1_00
         besides: digest of the adapter that is compared with them: it does not vouch for itself.
         limit: how many at most.
     """
-    asked = select(_TABLE.norm_total).where(_TABLE.base == base, _TABLE.approved.is_not(None), _TABLE.digest != besides)
+    asked = select(_TABLE.norm_total).where(_TABLE.base == base, _TABLE.approvals > 0, _TABLE.digest != besides)
     return tuple(reader.connection.execute(asked.order_by(_TABLE.seq.desc()).limit(limit)).scalars())
 
 
@@ -239,5 +239,5 @@ def _where(reader: Reader, asked: Select[Any], wanted: AdapterFilter) -> Select[
     if wanted.serving is not None:
         asked = asked.where(_TABLE.serving > 0 if wanted.serving else _TABLE.serving == 0)
     if wanted.approved is not None:
-        asked = asked.where(_TABLE.approved.is_not(None) if wanted.approved else _TABLE.approved.is_(None))
+        asked = asked.where(_TABLE.approvals > 0 if wanted.approved else _TABLE.approvals == 0)
     return asked

@@ -91,7 +91,7 @@ index_adapters = Table(
     Column("recovery", Float),
     Column("retention", Float),
     Column("request", NAME),
-    Column("approved", NAME),
+    Column("approvals", Integer, nullable=False, server_default="0"),
     Column("last_seq", BIG, nullable=False),
     Column("last_time", TIME, nullable=False),
     Index("ix_index_adapters_search", "seq", "search"),

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, and_, exists, func, or_, select
 
 from adapters_core.errors import UnknownSubjectError
-from adapters_core.ledger.approval_tables import index_requests
-from adapters_core.ledger.flow.requests import OPEN, Stage
+from adapters_core.ledger.approval_tables import index_deployments, index_requests
+from adapters_core.ledger.flow.requests import APPROVED, OPEN, Stage
+from adapters_core.ledger.index_tables import index_adapters
 from adapters_core.ledger.records import parse_time
 from adapters_core.ledger.transactions import Reader
 
@@ -79,6 +80,30 @@ def waiting_requests(
     if roles is not None:
         asked = asked.where(or_(_TABLE.stage_role.in_(roles), _TABLE.stage_role.is_(None)))
     return _rows(reader, asked.order_by(_TABLE.seq).limit(limit))
+
+
+def undeployed_requests(reader: Reader, *, actor: str | None = None, limit: int = PAGE) -> tuple[RequestRow, ...]:
+    """Approved requests on which nothing was done yet, newest first; of one requester where one is named.
+
+    Their slot has not served the adapter since the approval, and no deployment of it to the slot is under way.
+    """
+    own, done = index_adapters.c, index_deployments.c
+    living = exists().where(own.digest == _TABLE.adapter, own.state != "retired")
+    since = and_(done.state == "succeeded", or_(done.until_seq.is_(None), done.until_seq > _TABLE.last_seq))
+    placed = exists().where(
+        done.adapter == _TABLE.adapter, done.slot == _TABLE.slot, or_(done.state == "requested", since)
+    )
+    # Each state is read in the order of its own index: both at once would be sorted, and looked up, as a whole.
+    parts = [
+        _where(select(_TABLE.seq), RequestFilter(states=(state,), actor=actor))
+        .where(living, ~placed)
+        .order_by(_TABLE.seq.desc())
+        .limit(limit)
+        .subquery()
+        for state in sorted(APPROVED)
+    ]
+    asked = select(index_requests).where(or_(*(_TABLE.seq.in_(select(part.c.seq)) for part in parts)))
+    return _rows(reader, asked.order_by(_TABLE.seq.desc()).limit(limit))
 
 
 def find_requests(

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, exists, select
 
 from adapters_core.errors import UnknownSubjectError
-from adapters_core.ledger.approval_tables import index_deployments, index_slots
+from adapters_core.ledger.approval_tables import index_deployments, index_requests, index_slots
+from adapters_core.ledger.flow.requests import APPROVED
 from adapters_core.ledger.index_tables import index_adapters
 from adapters_core.ledger.records import parse_time, time_text
 from adapters_core.ledger.transactions import Reader
@@ -130,14 +131,20 @@ def served_at(reader: Reader, name: str, moment: datetime) -> DeploymentRow | No
 def rollback_targets(reader: Reader, name: str, *, limit: int = 20) -> tuple[DeploymentRow, ...]:
     """The adapters that a slot served earlier and may serve again, each by its latest deployment, newest first.
 
-    Approved still, not retired, and not what serves now. The bare base is always a target besides.
+    Approved still for this slot, not retired, and not what serves now. The bare base is always a target besides.
     """
     now = select(index_slots.c.adapter).where(index_slots.c.slot == name).scalar_subquery()
+    approved = exists().where(
+        index_requests.c.adapter == _TABLE.adapter,
+        index_requests.c.slot == name,
+        index_requests.c.state.in_(sorted(APPROVED)),
+    )
     asked = _deployments().where(
         _TABLE.slot == name,
         _TABLE.state == "succeeded",
         _TABLE.until_seq.is_not(None),
-        index_adapters.c.approved.is_not(None),
+        index_adapters.c.state != "retired",
+        approved,
         _TABLE.adapter.is_distinct_from(now),
     )
     latest: dict[str | None, DeploymentRow] = {}

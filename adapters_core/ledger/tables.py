@@ -14,7 +14,7 @@ METADATA = MetaData(
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     }
 )
-SCHEMA = "0010"
+SCHEMA = "0011"
 """The newest migration: what these tables are."""
 VERSION_TABLE = "alembic_version_ledger"
 BIG = BigInteger().with_variant(Integer, "sqlite")

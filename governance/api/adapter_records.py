@@ -85,8 +85,8 @@ class Adapter(Record):
     """Of the latest evaluation: 1 is unchanged on unrelated questions; null: not measured."""
     request: str | None
     """Its latest request for approval."""
-    approved: str | None
-    """The request whose approval is in force."""
+    approvals: int
+    """Requests by which it is approved, each for its slot; none once it is retired."""
     last_seq: int
     last_time: Moment
 

@@ -7,8 +7,7 @@ from governance.policy.actions import Action
 from governance.policy.actors import Actor
 from governance.policy.subjects import Rule, SlotFacts, TargetFacts
 
-DEPLOYABLE = frozenset({"approved", "conditionally_approved", "deployed", "superseded", "rolled_back"})
-NEVER_LOADED = frozenset({"rejected", "retired", "voided"})
+REFUSED = frozenset({"rejected", "voided"})
 
 
 def slot(actor: Actor, action: Action, facts: SlotFacts, at: datetime) -> str | None:
@@ -33,11 +32,11 @@ def _usable(target: TargetFacts) -> str | None:
         return "wrong_base"
     if not target.artifact_present:
         return "artifact_missing"
-    return "adapter_state" if target.state in NEVER_LOADED else None
+    return "adapter_state" if target.state == "retired" or target.refused_for_slot else None
 
 
 def _deploy(actor: Actor, target: TargetFacts, at: datetime) -> str | None:
-    if not target.approved_for_slot or target.state not in DEPLOYABLE:
+    if not target.approved_for_slot:
         return "not_approved"
     if not target.unchanged:
         return "changed_since"
@@ -59,7 +58,12 @@ def _out_of_time(target: TargetFacts, at: datetime) -> str | None:
 
 
 def _break_glass(actor: Actor, target: TargetFacts, at: datetime) -> str | None:
-    """In an emergency without an approval, but not alone: never one's own, never one that stands out."""
+    """In an emergency without an approval, but not alone: never one's own, one that stands out, or was refused.
+
+    What was refused last for another slot is not loaded here without an approval either.
+    """
+    if target.state in REFUSED:
+        return "adapter_state"
     if target.state == "generated":
         return "evaluation_missing"
     if actor.id in target.involved:

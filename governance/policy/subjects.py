@@ -82,7 +82,7 @@ class TargetFacts:
     state: str
     same_base: bool
     approved_for_slot: bool
-    """Whether an approval for this slot stands."""
+    """Whether an approval for this slot stands, whatever became of requests for other slots."""
     approval_expires: datetime | None
     unchanged: bool
     """Whether adapter, evaluations and policy are still those that were approved."""
@@ -90,6 +90,8 @@ class TargetFacts:
     context_erased: bool
     served_before: bool
     """Whether the slot has served it."""
+    refused_for_slot: bool = False
+    """Whether the newest request for this slot was rejected or voided, though an earlier one may stand."""
     norm_outlier: bool = False
 
 

@@ -28,6 +28,7 @@ from governance.selectors.lapses import Lapse, lapse
 from governance.selectors.offers import Offer, offers
 from governance.selectors.request_pages import EvaluationView, evaluation_views
 from governance.services import facts, placing, references
+from governance.services.void_changed import LIVE
 
 HISTORY = 100
 _ACTIONS = (Action.EVALUATE, Action.EXTEND, Action.ERASE, Action.REQUEST, Action.RETIRE)
@@ -90,6 +91,8 @@ class AdapterDossier:
     slots: tuple[slot_queries.SlotRow, ...]
     """Of the same base."""
     serving: tuple[str, ...]
+    bound: bool
+    """Whether a request or an approval is bound to the evaluations that there are."""
     lapses: tuple[Lapse, ...]
     """Slots that serve it without an approval in force."""
     more_contexts: tuple[ContextRow, ...]
@@ -97,11 +100,6 @@ class AdapterDossier:
     jobs: tuple[Job, ...]
     events: tuple[Event, ...]
     offers: Mapping[str, Offer]
-
-    @property
-    def bound(self) -> bool:
-        """Whether a request or an approval is bound to the evaluations that there are."""
-        return self.row.state in {*facts.OPEN, "approved", "conditionally_approved", "deployed"}
 
     @property
     def can_erase_chunks(self) -> bool:
@@ -117,7 +115,10 @@ class AdapterDossier:
         steps |= {"approved": "deploy", "conditionally_approved": "deploy", "retired": "ended", "sent_back": "improve"}
         steps |= {"superseded": "deploy", "rolled_back": "deploy"}
         step = steps.get(self.row.state, "request")
-        return "renew" if step == "deploy" and all(one.expired for one in self.approvals) else step
+        in_force = any(not one.expired for one in self.approvals)
+        if step == "deploy":
+            return step if in_force else "renew"
+        return "deploy" if step == "request" and in_force else step
 
 
 def dossier(reader: Reader, actor: Actor, digest: str, *, now: datetime) -> AdapterDossier:
@@ -147,6 +148,7 @@ def dossier(reader: Reader, actor: Actor, digest: str, *, now: datetime) -> Adap
         siblings=_siblings(reader, known),
         slots=tuple(slot for slot in all_slots if slot.base == row.base),
         serving=tuple(slot.slot for slot in all_slots if slot.adapter == digest),
+        bound=bool(find_requests(reader, RequestFilter(adapter=digest, states=LIVE), limit=1)),
         lapses=tuple(
             one for slot in all_slots if slot.adapter == digest and (one := lapse(reader, slot, now)) is not None
         ),

@@ -141,7 +141,7 @@ def adapter_candidate(found: Evidence) -> Candidate:
             carried_tokens=0,
             kept_bytes=row.bytes,
         ),
-        barred="erased" if found.erased else row.state if row.state in _BARRED else None,
+        barred="erased" if found.erased else row.state if row.state in _BARRED and not row.approvals else None,
     )
 
 

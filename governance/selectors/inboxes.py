@@ -30,6 +30,7 @@ from governance.selectors.job_reads import name_of
 from governance.selectors.lapses import Lapse, lapses
 from governance.selectors.offers import Offer, offer
 from governance.services.deciding import read_case
+from governance.services.placing import approved_until
 
 SHOWN = 10
 _RUNNING = ("queued", "leased")
@@ -72,7 +73,8 @@ class Own:
     rejected: tuple[AdapterRow, ...]
     to_request: tuple[AdapterRow, ...]
     to_evaluate: tuple[AdapterRow, ...]
-    approved: tuple[AdapterRow, ...]
+    approved: tuple[RequestRow, ...]
+    """Own requests that are approved, and on which nothing was done yet."""
     requests: tuple[RequestRow, ...]
     """Open ones."""
     jobs: tuple[OwnJob, ...]
@@ -88,8 +90,8 @@ class Own:
 class Operation:
     """What an administrator looks after."""
 
-    to_deploy: tuple[AdapterRow, ...]
-    """Approved, and served by no slot."""
+    to_deploy: tuple[RequestRow, ...]
+    """Approvals in force on which nothing was done yet, each for its slot."""
     lapses: tuple[Lapse, ...]
     """Slots whose adapter has no approval in force."""
     drifts: tuple[DriftView, ...]
@@ -148,7 +150,7 @@ def inbox(reader: Reader, actor: Actor, *, now: datetime) -> Inbox:
         incidents=_incidents(reader, actor, now) if watches else (),
         due=_due(reader, actor, now),
         waiting=_waiting(reader, actor, now) if actor.holds("reviewer") or actor.holds("manager") else None,
-        own=_own(reader, actor.id) if actor.holds("engineer") else None,
+        own=_own(reader, actor.id, now) if actor.holds("engineer") else None,
         operation=_operation(reader, now) if actor.holds("admin") else None,
         business=_business(reader) if actor.holds("manager") else None,
         assurance=_assurance(reader) if actor.holds("auditor") else None,
@@ -184,7 +186,7 @@ def _incidents(reader: Reader, actor: Actor, now: datetime) -> tuple[Incident, .
     )
 
 
-def _own(reader: Reader, person: str) -> Own:
+def _own(reader: Reader, person: str, now: datetime) -> Own:
     def mine(*states: str) -> tuple[AdapterRow, ...]:
         wanted = AdapterFilter(actor=person, states=states)
         return adapter_queries.find_adapters(reader, wanted, sort="recent", limit=SHOWN).rows
@@ -195,7 +197,7 @@ def _own(reader: Reader, person: str) -> Own:
         rejected=mine("rejected", "expired", "voided"),
         to_request=mine("evaluated"),
         to_evaluate=mine("generated"),
-        approved=mine("approved", "conditionally_approved"),
+        approved=_to_deploy(reader, now, actor=person),
         requests=request_queries.find_requests(reader, open_requests, limit=SHOWN),
         jobs=_jobs(reader, person, _RUNNING),
         failed=_jobs(reader, person, ("failed",)),
@@ -208,12 +210,16 @@ def _jobs(reader: Reader, person: str, states: tuple[str, ...]) -> tuple[OwnJob,
 
 
 def _operation(reader: Reader, now: datetime) -> Operation:
-    wanted = AdapterFilter(states=("approved", "conditionally_approved"), serving=False)
     return Operation(
-        to_deploy=adapter_queries.find_adapters(reader, wanted, sort="recent", limit=SHOWN).rows,
+        to_deploy=_to_deploy(reader, now),
         lapses=lapses(reader, now),
         drifts=drifts(reader, states=("open",), limit=SHOWN),
     )
+
+
+def _to_deploy(reader: Reader, now: datetime, *, actor: str | None = None) -> tuple[RequestRow, ...]:
+    found = request_queries.undeployed_requests(reader, actor=actor, limit=SHOWN)
+    return tuple(row for row in found if (until := approved_until(reader, row)) is not None and now < until)
 
 
 def _business(reader: Reader) -> Business:

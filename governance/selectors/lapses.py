@@ -16,6 +16,7 @@ from governance.services import facts, placing
 _WORDS: Mapping[str, Promise] = {
     "retired": _("The adapter was retired."),
     "emergency": _("It was loaded in an emergency, without an approval."),
+    "rejected": _("A later request for this slot was rejected."),
     "voided": _("Its approval for this slot was voided."),
     "expired": _("Its approval for this slot has run out."),
     "changed": _("The adapter, its evaluations or the policy have changed since it was approved."),
@@ -30,7 +31,7 @@ class Lapse:
     slot: SlotRow
     adapter: str
     why: str
-    """One of ``retired``, ``emergency``, ``voided``, ``expired`` and ``changed``."""
+    """One of ``retired``, ``emergency``, ``rejected``, ``voided``, ``expired`` and ``changed``."""
     request: RequestRow | None
     """By which it was approved last; None where it never was."""
 
@@ -51,7 +52,7 @@ def lapse(reader: Reader, slot: SlotRow, at: datetime) -> Lapse | None:
     if slot.adapter is None:
         return None
     request = placing.approval_for(reader, slot.adapter, slot.slot) or _rested_on(reader, slot)
-    why = _why(reader, slot.adapter, request, at)
+    why = _why(reader, slot.adapter, slot.slot, request, at)
     return Lapse(slot=slot, adapter=slot.adapter, why=why, request=request) if why else None
 
 
@@ -60,14 +61,16 @@ def _rested_on(reader: Reader, slot: SlotRow) -> RequestRow | None:
     return request_queries.request(reader, current.request) if current and current.request else None
 
 
-def _why(reader: Reader, adapter: str, request: RequestRow | None, at: datetime) -> str | None:
+def _why(reader: Reader, adapter: str, slot: str, request: RequestRow | None, at: datetime) -> str | None:
     if adapter_queries.adapter(reader, adapter).state == "retired":
         return "retired"
     if request is None:
         return "emergency"
+    if refused := placing.refused_for(reader, adapter, slot):
+        return refused
     until = placing.approved_until(reader, request)
     if until is None:
-        return "expired" if request.state == "expired" else "voided"
+        return request.state
     if until <= at:
         return "expired"
     return None if request.bound_digest == facts.bound_now(reader, adapter, request.policy) else "changed"

@@ -19,6 +19,7 @@ from governance.services.acting import Act
 
 TOPIC = "engine.deploy"
 APPROVED = ("approved", "conditionally_approved")
+REFUSED = ("rejected", "voided")
 OUTLIER = 6.0
 """Robust standard deviations above the approved adapters from which break glass is refused."""
 
@@ -27,6 +28,12 @@ def approval_for(reader: Reader, adapter: str, slot: str) -> RequestRow | None:
     """The request by which an adapter is approved for a slot; the latest one, None without any."""
     found = request_queries.find_requests(reader, RequestFilter(adapter=adapter, slot=slot, states=APPROVED), limit=1)
     return found[0] if found else None
+
+
+def refused_for(reader: Reader, adapter: str, slot: str) -> str | None:
+    """The state of the newest request of an adapter for a slot, where that was rejected or voided; else None."""
+    found = request_queries.find_requests(reader, RequestFilter(adapter=adapter, slot=slot), limit=1)
+    return found[0].state if found and found[0].state in REFUSED else None
 
 
 def approved_until(reader: Reader, request: RequestRow | None) -> datetime | None:
@@ -54,6 +61,7 @@ def target_facts(reader: Reader, adapter: str, slot: SlotRow) -> TargetFacts:
         state=known.row.state,
         same_base=known.row.base == slot.base,
         approved_for_slot=approval is not None,
+        refused_for_slot=refused_for(reader, adapter, slot.slot) is not None,
         approval_expires=approved_until(reader, approval),
         unchanged=approval is None or approval.bound_digest == facts.bound_now(reader, adapter, approval.policy),
         artifact_present=facts.files_present(known.generated),

@@ -13,7 +13,6 @@ from governance.installation import installation
 from governance.policy.gates import recorded_gates
 from governance.services import facts, placing, references
 
-LOADABLE = frozenset({"approved", "conditionally_approved", "deployed", "superseded", "rolled_back"})
 APPROVING = frozenset({"request:approved", "request:conditionally_approved"})
 
 
@@ -60,7 +59,7 @@ def readiness(adapter: str, slot: str) -> Readiness:
     now = installation().ledger.clock()
     expires = target.approval_expires
     checks = [
-        Check(name="state", passed=target.state in LOADABLE, detail=target.state),
+        Check(name="state", passed=target.state != "retired" and not target.refused_for_slot, detail=target.state),
         Check(
             name="approved for the slot", passed=target.approved_for_slot, detail=approval.request if approval else ""
         ),

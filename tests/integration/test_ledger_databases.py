@@ -102,7 +102,7 @@ def test_an_adapter_travels_the_whole_way_and_all_is_verified(ledger: Ledger, ke
     deploy(ledger, "有給休暇", as_id="d-1")
     approve(ledger, "b", request="r-2")
     deploy(ledger, "b", as_id="d-2", previous="有給休暇", request="r-2")
-    deploy(ledger, "有給休暇", as_id="d-3", previous="b", kind="rollback", request=None)
+    deploy(ledger, "有給休暇", as_id="d-3", previous="b", kind="rollback")
 
     with ledger.read() as db:
         assert verify(db, [key.public]).ok

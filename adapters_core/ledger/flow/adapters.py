@@ -1,5 +1,8 @@
 """An adapter: what follows from its own entries, its requests and its deployments. Pure.
 
+What pages show of it is the latest thing that happened, for whatever slot. Whether it may serve in a slot is asked of
+the request that approved it for that slot (deployments).
+
     generated -> evaluated -> (the state of its latest request) -> deployed -> superseded | rolled_back
 
 ``deployed`` is what is shown while any slot serves it, whatever else happens; ``retired`` ends all, at any time.
@@ -8,6 +11,7 @@
 from dataclasses import dataclass, replace
 
 from adapters_core.ledger.flow.lifecycles import illegal
+from adapters_core.ledger.flow.requests import APPROVED
 
 REMOVED_BY = {
     "deploy": "superseded",
@@ -29,8 +33,8 @@ class AdapterState:
     """Slots that serve it now."""
     request: str | None = None
     """Its latest request."""
-    approved: str | None = None
-    """The request whose approval is in force, None where none is."""
+    approvals: int = 0
+    """Requests that are approved, for whatever slot; none once it is retired."""
     retired: bool = False
 
     @property
@@ -64,7 +68,7 @@ def tracked(before: AdapterState | None) -> AdapterState:
 
 def retired(before: AdapterState | None) -> AdapterState:
     """After ``adapter:retired``."""
-    return replace(_alive(before, "adapter:retired"), retired=True, approved=None)
+    return replace(_alive(before, "adapter:retired"), retired=True, approvals=0)
 
 
 def artifact_deleted(before: AdapterState | None) -> AdapterState:
@@ -86,17 +90,16 @@ def requested(before: AdapterState | None, request: str, *, another_open: bool) 
     return replace(state, phase="requested", request=request)
 
 
-def request_moved(before: AdapterState, request: str, request_state: str, *, event: str, granted: bool) -> AdapterState:
-    """After its request went to another state. Nobody approves what is retired."""
-    if before.retired and event in _APPROVING:
-        raise illegal(event, "request for an adapter that is not retired", before.state)
-    approved = before.approved
-    if granted:
-        approved = request
-    elif approved == request:
-        approved = None
-    phase = request_state if before.request == request else before.phase
-    return replace(before, phase=phase, approved=approved)
+def request_moved(before: AdapterState, request: str, moved: tuple[str, str], *, event: str) -> AdapterState:
+    """After a request for it went from one state to another. Nobody approves what is retired."""
+    if before.retired:
+        if event in _APPROVING:
+            raise illegal(event, "request for an adapter that is not retired", before.state)
+        change = 0
+    else:
+        change = (moved[1] in APPROVED) - (moved[0] in APPROVED)
+    phase = moved[1] if before.request == request else before.phase
+    return replace(before, phase=phase, approvals=before.approvals + change)
 
 
 def placed(before: AdapterState) -> AdapterState:

@@ -1,4 +1,8 @@
-"""What may be deployed where. Pure: the slot, the adapter and the request are handed in."""
+"""What may be deployed where. Pure: the slot, the adapter and the request are handed in.
+
+An approval holds for the slot that it was requested for, until it is voided or expires, or the adapter is retired. What
+becomes of other requests for the same adapter changes nothing of it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,6 +11,7 @@ from typing import Any
 from adapters_core.errors import EntryError, IllegalTransitionError, StaleError
 from adapters_core.ledger.events import DEPLOYMENT_KINDS
 from adapters_core.ledger.flow.adapters import AdapterState
+from adapters_core.ledger.flow.requests import APPROVED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,14 +26,28 @@ class SlotState:
     """The deployment that was requested and has not ended."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """The request on which a deployment is to rest."""
+
+    adapter: str
+    slot: str
+    state: str
+
+
 def requested(
-    slot: SlotState | None, adapter: AdapterState | None, deployment: str, data: Mapping[str, Any]
+    slot: SlotState | None,
+    adapter: AdapterState | None,
+    approval: Approval | None,
+    deployment: str,
+    data: Mapping[str, Any],
 ) -> SlotState:
     """The slot after ``deployment:requested``.
 
     Args:
         slot: the slot's state, None if there is no such slot.
         adapter: the state of the adapter that shall serve; None if the ledger knows none of this digest.
+        approval: the request that the entry names; None if it names none, or the ledger knows none of this id.
         deployment: the id of the new deployment.
         data: the entry's data.
 
@@ -53,7 +72,7 @@ def requested(
     if kind == "kill" and wanted:
         raise EntryError("the kill switch puts back the bare base: its adapter is None")
     if wanted:
-        _check_adapter(kind, adapter, data)
+        _check_adapter(kind, adapter, approval, data)
     return replace(slot, pending=deployment)
 
 
@@ -67,21 +86,29 @@ def failed(slot: SlotState) -> SlotState:
     return replace(slot, pending=None)
 
 
-def _check_adapter(kind: str, adapter: AdapterState | None, data: Mapping[str, Any]) -> None:
+def _check_adapter(kind: str, adapter: AdapterState | None, approval: Approval | None, data: Mapping[str, Any]) -> None:
     if adapter is None or adapter.retired:
         raise IllegalTransitionError(
             f"only an adapter that is known and not retired can serve, {_named(data['adapter'])} is not"
         )
     if kind == "break_glass":
         return
-    if adapter.approved is None:
+    if why_not := _why_not(approval, data):
         raise IllegalTransitionError(
-            f"adapter {_named(data['adapter'])} must be approved to serve, it is {adapter.state}"
+            f"adapter {_named(data['adapter'])} must be approved to serve in slot {data['slot']}: "
+            f"request {data['request']!r} {why_not}"
         )
-    if kind == "deploy" and data["request"] != adapter.approved:
-        raise StaleError(
-            f"the approval in force is request {adapter.approved}, got {data['request']!r}: look at it again"
-        )
+
+
+def _why_not(approval: Approval | None, data: Mapping[str, Any]) -> str | None:
+    """Why a request is no approval for this adapter in this slot; None where it is."""
+    if approval is None:
+        return "is not known"
+    if approval.adapter != data["adapter"]:
+        return f"is for adapter {_named(approval.adapter)}"
+    if approval.slot != data["slot"]:
+        return f"is for slot {approval.slot}"
+    return None if approval.state in APPROVED else f"is {approval.state}"
 
 
 def _named(adapter: str | None) -> str:

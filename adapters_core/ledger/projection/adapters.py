@@ -49,7 +49,7 @@ def adapter_state(row: Row | None) -> flow.AdapterState | None:
         evaluations=row["evaluations"],
         serving=row["serving"],
         request=row["request"],
-        approved=row["approved"],
+        approvals=row["approvals"],
         retired=row["state"] == "retired",
     )
 
@@ -65,7 +65,7 @@ def put_state(changes: Changes, digest: str, state: flow.AdapterState, entry: En
             "evaluations": state.evaluations,
             "serving": state.serving,
             "request": state.request,
-            "approved": state.approved,
+            "approvals": state.approvals,
             "last_seq": entry.seq,
             "last_time": time_text(entry.time),
         },

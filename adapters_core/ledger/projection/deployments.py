@@ -1,6 +1,6 @@
 """Slot and deployment entries, to the rows that say what serves where, and since when."""
 
-from adapters_core.ledger.approval_tables import index_deployments, index_slots
+from adapters_core.ledger.approval_tables import index_deployments, index_requests, index_slots
 from adapters_core.ledger.flow import adapters as adapter_flow
 from adapters_core.ledger.flow import deployments as flow
 from adapters_core.ledger.flow import lifecycles
@@ -44,11 +44,17 @@ def slot_state(row: Row | None) -> flow.SlotState | None:
     return flow.SlotState(adapter=row["adapter"], current=row["current"], pending=row["pending"]) if row else None
 
 
+def _approval(row: Row | None) -> flow.Approval | None:
+    return flow.Approval(adapter=row["adapter"], slot=row["slot"], state=row["state"]) if row else None
+
+
 def _request(changes: Changes, entry: Entry) -> None:
     data = entry.data
     slot, digest = name(data, "slot"), optional_name(data, "adapter")
     adapter = adapter_state(changes.get(index_adapters, digest)) if digest else None
-    after = flow.requested(slot_state(changes.get(index_slots, slot)), adapter, entry.subject.id, data)
+    named = optional_name(data, "request")
+    approval = _approval(changes.get(index_requests, named)) if named else None
+    after = flow.requested(slot_state(changes.get(index_slots, slot)), adapter, approval, entry.subject.id, data)
     _put_slot(changes, slot, after)
     row = {
         "deployment": entry.subject.id,
@@ -58,7 +64,7 @@ def _request(changes: Changes, entry: Entry) -> None:
         "adapter": digest,
         "previous": after.adapter,
         "kind": data["kind"],
-        "request": optional_name(data, "request"),
+        "request": named,
         "reason": text(data, "reason"),
         "state": "requested",
         "actor": entry.actor.id,

@@ -17,15 +17,16 @@ from adapters_core.ledger.records import Entry, time_text
 def project(changes: Changes, entry: Entry) -> str:
     """Apply an entry about a request; answers the request's state."""
     row = changes.get(index_requests, entry.subject.id)
-    after = flow.moved(request_state(row), entry.event, entry.data, entry.actor.id)
+    asked = request_state(row)
+    after = flow.moved(asked, entry.event, entry.data, entry.actor.id)
     digest = name(entry.data, "adapter") if row is None else row["adapter"]
     before = adapter_state(changes.get(index_adapters, digest))
-    if row is None or before is None:
+    if row is None or asked is None or before is None:
         changes.put(index_requests, _row(changes, entry))
         adapter = adapter_flow.requested(before, entry.subject.id, another_open=_another_open(changes, before))
     else:
-        granted = after.state in flow.APPROVED
-        adapter = adapter_flow.request_moved(before, entry.subject.id, after.state, event=entry.event, granted=granted)
+        moved = (asked.state, after.state)
+        adapter = adapter_flow.request_moved(before, entry.subject.id, moved, event=entry.event)
     _put_state(changes, entry, after)
     put_state(changes, digest, adapter, entry)
     return after.state

@@ -7,6 +7,7 @@ import pytest
 from adapters_core.errors import EntryError, IllegalTransitionError, StaleError
 from adapters_core.ledger import adapter_queries, people_queries, queries, request_queries, slot_queries
 from adapters_core.ledger.append import append
+from adapters_core.ledger.flow import requests as flow
 from adapters_core.ledger.session import Ledger
 from tests import ledger_cast as cast
 from tests.ledger_story import approve, deploy, evaluate, prepare, step, subject
@@ -34,7 +35,7 @@ def test_an_adapter_travels_from_generation_to_rollback(story: Ledger) -> None:
         lambda: deploy(story, "a", as_id="d-1"),
         lambda: approve(story, "b", request="r-2"),
         lambda: deploy(story, "b", as_id="d-2", previous="a", request="r-2"),
-        lambda: deploy(story, "a", as_id="d-3", previous="b", kind="rollback", request=None),
+        lambda: deploy(story, "a", as_id="d-3", previous="b", kind="rollback"),
         lambda: deploy(story, None, as_id="d-4", previous="a", kind="kill", request=None),
         lambda: step(story, "adapter:retired", "a", {"reason": "old"}),
     ):
@@ -131,6 +132,66 @@ def test_a_voided_approval_is_in_force_no_more(story: Ledger) -> None:
         deploy(story, "a", as_id="d-1")
 
 
+def request(ledger: Ledger, name: str, request: str, *, slot: str, ended: str | None = "request:approved") -> None:
+    """A further request for an adapter, and how it ends."""
+    step(ledger, "request:opened", request, cast.opened(name, slot=slot))
+    if ended:
+        data = cast.decision(comment="no", required="more") if ended in flow.DECISIONS else {"cause": "changed"}
+        step(ledger, ended, request, data, cast.REVIEWER)
+
+
+OTHERS = [None, "request:approved", "request:rejected", "request:sent_back", "request:withdrawn", "request:voided"]
+
+
+@pytest.mark.parametrize("ended", OTHERS)
+@pytest.mark.parametrize("kind", ["deploy", "rollback"])
+def test_an_approval_holds_whatever_becomes_of_a_request_for_another_slot(
+    story: Ledger, kind: str, ended: str | None
+) -> None:
+    approve(story, "a", request="r-1")
+    request(story, "a", "r-2", slot="sales", ended=ended)
+
+    deploy(story, "a", as_id="d-1", kind=kind)
+
+    with story.read() as db:
+        assert slot_queries.slot(db, "support").adapter == cast.digest("a")
+
+
+def test_an_approval_that_is_voided_takes_no_other_with_it(story: Ledger) -> None:
+    approve(story, "a", request="r-1")
+    request(story, "a", "r-2", slot="sales")
+    step(story, "request:voided", "r-2", {"cause": "changed"})
+
+    with story.read() as db:
+        assert adapter_queries.adapter(db, cast.digest("a")).approvals == 1
+        assert adapter_queries.approved_norms(db, cast.BASE, besides="") == (1.5,)
+    with pytest.raises(IllegalTransitionError, match="'r-2' is voided"):
+        deploy(story, "a", as_id="d-1", slot="sales", request="r-2")
+    deploy(story, "a", as_id="d-1")
+
+
+@pytest.mark.parametrize("kind", ["deploy", "rollback"])
+@pytest.mark.parametrize(
+    ("slot", "named", "why"),
+    [
+        ("sales", "r-1", "is for slot support"),
+        ("support", "r-2", "is for adapter"),
+        ("support", "r-3", "is requested"),
+        ("support", "r-9", "is not known"),
+        ("support", None, "is not known"),
+    ],
+)
+def test_a_deployment_rests_on_an_approval_of_its_adapter_for_its_slot(
+    story: Ledger, kind: str, slot: str, named: str | None, why: str
+) -> None:
+    approve(story, "a", request="r-1")
+    approve(story, "b", request="r-2")
+    request(story, "a", "r-3", slot="support", ended=None)
+
+    with pytest.raises(IllegalTransitionError, match=f"must be approved to serve in slot {slot}.* {why}"):
+        deploy(story, "a", as_id="d-1", slot=slot, kind=kind, request=named)
+
+
 @pytest.mark.parametrize("kind", ["deploy", "rollback"])
 def test_nothing_serves_without_an_approval_in_force(story: Ledger, kind: str) -> None:
     evaluate(story, "a")
@@ -157,8 +218,6 @@ def test_a_stale_page_deploys_nothing(story: Ledger) -> None:
         deploy(story, "b", as_id="d-2", request="r-2")
     with pytest.raises(StaleError, match="already"):
         deploy(story, "a", as_id="d-2", previous="a")
-    with pytest.raises(StaleError, match="the approval in force is request r-2"):
-        deploy(story, "b", as_id="d-2", previous="a", request="r-1")
 
 
 def test_one_deployment_of_a_slot_at_a_time(story: Ledger) -> None:
@@ -178,7 +237,8 @@ def test_one_deployment_of_a_slot_at_a_time(story: Ledger) -> None:
 def test_an_adapter_that_serves_two_slots_is_deployed_until_the_last_lets_go(story: Ledger) -> None:
     approve(story, "a", request="r-1")
     deploy(story, "a", as_id="d-1")
-    deploy(story, "a", as_id="d-2", slot="sales")
+    request(story, "a", "r-2", slot="sales")
+    deploy(story, "a", as_id="d-2", slot="sales", request="r-2")
     deploy(story, None, as_id="d-3", previous="a", kind="kill", request=None)
     assert _shown(story, "a") == "deployed"
 

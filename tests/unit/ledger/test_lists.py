@@ -18,7 +18,13 @@ from adapters_core.ledger import (
 )
 from adapters_core.ledger.adapter_queries import AdapterFilter, AdapterRow, Sort, count_adapters, find_adapters
 from adapters_core.ledger.context_queries import ContextFilter, find_contexts
-from adapters_core.ledger.request_queries import RequestFilter, count_requests, find_requests, waiting_requests
+from adapters_core.ledger.request_queries import (
+    RequestFilter,
+    count_requests,
+    find_requests,
+    undeployed_requests,
+    waiting_requests,
+)
 from adapters_core.ledger.session import Ledger
 from adapters_core.ledger.transactions import Reader
 from tests import ledger_cast as cast
@@ -189,12 +195,58 @@ def test_requests_wait_for_those_who_can_decide(full: Ledger) -> None:
         assert adapter_queries.approved_norms(db, cast.BASE, besides="") == (1.5,)
 
 
+def test_what_is_approved_waits_until_its_own_slot_has_served_it(full: Ledger) -> None:
+    approve(full, "a", request="r-1", slot="support")
+    with full.write() as tx:
+        put(tx, "request:opened", "r-2", cast.opened("a", slot="sales"))
+        put(tx, "request:approved", "r-2", cast.decision(), cast.REVIEWER)
+    approve(full, "b", request="r-3", slot="support")
+    approve(full, "gone", request="r-4", slot="support")
+    step(full, "adapter:retired", "gone", {"reason": "old"}, cast.ADMIN)
+
+    def waiting(actor: str | None = None) -> list[str]:
+        with full.read() as db:
+            return [row.request for row in undeployed_requests(db, actor=actor)]
+
+    assert waiting() == ["r-3", "r-2", "r-1"]
+    assert waiting(cast.REVIEWER.id) == []
+    step(full, "deployment:requested", "d-1", cast.deployment("a", request="r-1"), cast.ADMIN)
+    assert waiting() == ["r-3", "r-2"], "it is under way"
+    step(full, "deployment:failed", "d-1", {"error": "engine down"}, cast.WORKER)
+    assert waiting() == ["r-3", "r-2", "r-1"]
+    deploy(full, "a", as_id="d-2", request="r-1")
+    deploy(full, "b", as_id="d-3", previous="a", request="r-3")
+    assert waiting() == ["r-2"], "what was replaced waits no more"
+    with full.write() as tx:
+        put(tx, "request:opened", "r-5", cast.opened("a"))
+        put(tx, "request:approved", "r-5", cast.decision(), cast.REVIEWER)
+    assert waiting() == ["r-5", "r-2"], "it was approved anew"
+
+
+def test_a_slot_goes_back_to_what_is_approved_for_it_itself(full: Ledger) -> None:
+    approve(full, "a", request="r-1")
+    approve(full, "b", request="r-2")
+    with full.write() as tx:
+        put(tx, "request:opened", "r-3", cast.opened("a", slot="sales"))
+        put(tx, "request:approved", "r-3", cast.decision(), cast.REVIEWER)
+    deploy(full, "a", as_id="d-1")
+    deploy(full, "b", as_id="d-2", previous="a", request="r-2")
+
+    def targets() -> list[str | None]:
+        with full.read() as db:
+            return [row.adapter for row in slot_queries.rollback_targets(db, "support")]
+
+    assert targets() == [cast.digest("a")]
+    step(full, "request:voided", "r-1", {"cause": "changed"})
+    assert targets() == [], "approved for another slot only"
+
+
 def test_what_served_when_is_answered_for_every_moment(timed: Ledger, time: Time) -> None:
     prepare(timed)
     approve(timed, "a", request="r-1")
     approve(timed, "b", request="r-2")
     start = time.now
-    steps = (("a", None, "deploy", "r-1"), ("b", "a", "deploy", "r-2"), ("a", "b", "rollback", None))
+    steps = (("a", None, "deploy", "r-1"), ("b", "a", "deploy", "r-2"), ("a", "b", "rollback", "r-1"))
     for place, (name, previous, kind, request) in enumerate(steps):
         time.passes(10)
         deploy(timed, name, as_id=f"d-{place}", previous=previous, kind=kind, request=request)

@@ -8,6 +8,7 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from adapters_core.errors import LedgerError
+from adapters_core.ledger.adapter_queries import adapter
 from adapters_core.ledger.append import append
 from adapters_core.ledger.migrating import check_schema, is_migrated, migrate, migrate_down, migrations_folder, revision
 from adapters_core.ledger.records import Subject
@@ -16,7 +17,7 @@ from adapters_core.ledger.signing import SigningKey
 from adapters_core.ledger.tables import SCHEMA
 from adapters_core.ledger.verification.verify import verify
 from tests import ledger_cast as cast
-from tests.ledger_story import approve, deploy, prepare
+from tests.ledger_story import approve, deploy, prepare, put, step
 
 SCRIPTS = ScriptDirectory(str(migrations_folder()))
 
@@ -92,6 +93,30 @@ def test_the_states_that_were_kept_twice_are_there_again_after_a_step_down(path:
         ("deployment", "d-1", "succeeded", 6, 7),
     ]
     with ledger.read() as db:
+        assert verify(db, [key.public]).ok
+    ledger.close()
+
+
+def test_approvals_are_counted_on_the_way_up_and_one_is_named_on_the_way_down(path: Path, key: SigningKey) -> None:
+    ledger = open_ledger(path, signer=key)
+    prepare(ledger, slots=("support", "sales"))
+    approve(ledger, "a", request="r-1")
+    with ledger.write() as tx:
+        put(tx, "request:opened", "r-2", cast.opened("a", slot="sales"))
+        put(tx, "request:approved", "r-2", cast.decision(), cast.REVIEWER)
+    approve(ledger, "b", request="r-3")
+    step(ledger, "request:voided", "r-3", {"cause": "changed"})
+    approve(ledger, "c", request="r-4")
+    step(ledger, "adapter:retired", "c", {"reason": "old"})
+
+    migrate_down(ledger, "0010")
+    with closing(sqlite3.connect(path)) as db:
+        named = dict(db.execute("SELECT name, approved FROM index_adapters").fetchall())
+    migrate(ledger)
+
+    assert named == {"a": "r-2", "b": None, "c": None}
+    with ledger.read() as db:
+        assert [adapter(db, cast.digest(name)).approvals for name in "abc"] == [2, 0, 0]
         assert verify(db, [key.public]).ok
     ledger.close()
 

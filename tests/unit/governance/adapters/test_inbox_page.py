@@ -10,6 +10,8 @@ from adapters_core.ledger.records import Actor, Subject
 from governance.policy.demo import POLICIES
 from governance.policy.repairs import KINDS
 from governance.services.approve import approve
+from governance.services.create_slot import create_slot
+from governance.services.deploy import deploy
 from governance.services.evaluate import evaluate
 from governance.services.generate import generate
 from governance.services.hold_context import hold_context
@@ -17,7 +19,7 @@ from governance.services.send_back import send_back
 from governance.services.set_policy import set_policy
 from tests.cast import AKIRA, CAST, HANAKO, MISAKI, NAOKO, SHIN, TARO, YUKI, Member
 from tests.factories import adapters
-from tests.factories.installations import Place
+from tests.factories.installations import BASE, Place
 from tests.unit.governance.conftest import SignIn
 from tests.unit.governance.services.test_approving import ask, signature
 
@@ -96,6 +98,29 @@ def test_an_engineer_sees_their_own_work_by_what_is_to_be_done(place: Place, bro
     ]:
         assert name in seen.split(f"<h2>{title}", 1)[1].split("</section>")[0]
     assert "他人のもの" not in seen
+
+
+def test_what_is_approved_waits_for_each_slot_until_it_serves_there(place: Place, browser_of: SignIn) -> None:
+    place.clock.forward(days=2)
+    create_slot(place.actor(MISAKI), name="sales", title="営業", base=BASE, engine="core", policy="standard")
+    digest = adapters.evaluated(place, name="二か所のもの")
+    for slot in ("support", "sales"):
+        request = ask(place, digest, slot=slot)
+        approve(place.actor(YUKI), request=request, signature=signature(place, request))
+    renewal = ask(place, digest)
+
+    def waiting(member: Member) -> list[bool]:
+        parts = page(browser_of, member).split("<h2>Approved, not deployed yet", 1)[1].split("</section>")[0]
+        return [f'href="/slots/{slot}/"' in parts for slot in ("support", "sales")]
+
+    assert waiting(MISAKI) == waiting(HANAKO) == [True, True]
+    entry = deploy(place.actor(MISAKI), slot="support", adapter=digest, seen=None, reason="公開")
+    adapters.finish(place, entry.subject.id)
+    assert waiting(MISAKI) == waiting(HANAKO) == [False, True]
+    approve(place.actor(YUKI), request=renewal, signature=signature(place, renewal))
+    assert waiting(MISAKI) == [False, True], "it serves there already"
+    place.clock.forward(days=91)
+    assert "Approved, not deployed yet" not in page(browser_of, HANAKO), "the approval has run out"
 
 
 def test_an_administrator_sees_what_is_approved_and_what_drifted(place: Place, browser_of: SignIn) -> None:

@@ -11,6 +11,7 @@ from governance.selectors.lapses import lapses
 from governance.services import references
 from governance.services.approve import approve
 from governance.services.break_glass import break_glass
+from governance.services.reject import reject
 from governance.services.set_policy import set_policy
 from governance.worker.workplace import SYSTEM
 from tests.cast import HANAKO, MISAKI, YUKI
@@ -52,6 +53,11 @@ def serve_and(then: Callable[[Place, str], object]) -> Callable[[Place], None]:
     return play
 
 
+def reject_anew(place: Place, digest: str) -> None:
+    request = ask(place, digest)
+    reject(place.actor(YUKI), request=request, signature=signature(place, request), comment="古い規程に基づく")
+
+
 def retire_all_the_same(place: Place, digest: str) -> None:
     with place.ledger.write() as tx:
         append(tx, "adapter:retired", subject=references.adapter(digest), actor=SYSTEM, data={"reason": "erased"})
@@ -61,6 +67,7 @@ CASES: Mapping[str, Callable[[Place], None]] = {
     "voided": serve_and(lambda place, _: replace_policy(place)),
     "expired": serve_and(lambda place, _: place.clock.forward(days=91)),
     "changed": serve_and(evaluate),
+    "rejected": serve_and(reject_anew),
     "retired": serve_and(retire_all_the_same),
     "emergency": break_the_glass,
 }
@@ -79,12 +86,14 @@ def test_what_serves_without_an_approval_in_force_is_found_with_the_reason(place
     assert why(place) == [reason]
 
 
-def test_another_approval_for_the_slot_ends_it(place: Place) -> None:
+def test_another_approval_for_the_slot_ends_it_and_asking_for_one_does_not(place: Place) -> None:
     digest = approved(place)
     serve(place, digest)
     replace_policy(place)
 
-    approve_again(place, digest)
+    request = ask(place, digest)
+    assert why(place) == ["voided"]
+    approve(place.actor(YUKI), request=request, signature=signature(place, request))
 
     assert why(place) == []
 

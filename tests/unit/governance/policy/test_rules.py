@@ -181,7 +181,9 @@ def test_whoever_is_allowed_to_decide_is_independent_of_what_they_decide_on(
 targets = st.builds(
     TargetFacts,
     involved=st.frozensets(st.sampled_from(["me", "other"])),
-    state=st.sampled_from(["generated", "evaluated", "approved", "rejected", "retired", "deployed", "superseded"]),
+    state=st.sampled_from(
+        ["generated", "evaluated", "approved", "rejected", "voided", "retired", "deployed", "superseded"]
+    ),
     same_base=st.booleans(),
     approved_for_slot=st.booleans(),
     approval_expires=st.sampled_from([None, NOW, NOW + timedelta(days=1)]),
@@ -189,6 +191,7 @@ targets = st.builds(
     artifact_present=st.booleans(),
     context_erased=st.booleans(),
     served_before=st.booleans(),
+    refused_for_slot=st.booleans(),
     norm_outlier=st.booleans(),
 )
 slots = st.builds(
@@ -208,7 +211,9 @@ def test_no_slot_is_given_what_is_erased_foreign_missing_or_rejected(facts: Slot
         assert facts.target.same_base
         assert facts.target.artifact_present
         assert not facts.target.context_erased
-        assert facts.target.state not in {"rejected", "retired"}
+        assert facts.target.state != "retired"
+        assert not facts.target.refused_for_slot
+        assert not (action is Action.BREAK_GLASS and facts.target.state in {"rejected", "voided"})
         assert facts.seen == facts.current
         assert facts.target.approved_for_slot or action is Action.BREAK_GLASS
         assert not (action is Action.BREAK_GLASS and "me" in facts.target.involved)
