@@ -47,7 +47,6 @@ POLICY = {
     "expires_days": 90,
     "cool_down_hours": 0,
     "norm_outlier": None,
-    "personal_data": "reason",
 }
 QUESTION = "Which depot does clause 12 of the rule book name, and who keeps it?"
 NEW_TOKENS = 32
