@@ -59,11 +59,15 @@ def founders(reader: Reader) -> dict[str, str]:
     return {str(entry.data["name"]): entry.subject.id for entry in created}
 
 
-def record_first_password(person: str) -> None:
-    """Record that a founder gets another first password; nothing where they still have one."""
+def record_first_password(person: str, *, by: Actor = SETUP) -> None:
+    """Record that a person gets another first password; nothing where they still have one.
+
+    Raises:
+        IllegalTransitionError: the ledger knows no such person.
+    """
     with installation().ledger.write() as tx:
         if not people_queries.password_of(tx, person).first:
-            append(tx, "person:password_issued", subject=references.person(person), actor=SETUP, data={})
+            append(tx, "person:password_issued", subject=references.person(person), actor=by, data={})
 
 
 def _created(person: Founder) -> dict[str, Any]:

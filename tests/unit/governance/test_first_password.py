@@ -384,3 +384,30 @@ def test_an_account_is_made_by_administrators_alone(place: Place, browser_of: Si
     assert answer.status_code == 403
     assert entries(place, "denied")[0].data["action"] == "create_person"
     assert f"/people/{YUKI.id}/account" not in browser_of(HANAKO).get(f"/people/{YUKI.id}/").text
+
+
+def test_a_password_that_is_reset_on_the_host_is_a_first_one_again(place: Place, browser_of: SignIn) -> None:
+    browser, out = browser_of(YUKI), io.StringIO()
+
+    call_command("changepassword", YUKI.email, stdout=out)
+
+    [entry] = entries(place, "person:password_issued")
+    assert (entry.subject.id, entry.actor.id, entry.actor.kind) == (YUKI.id, "changepassword", "system")
+    password = out.getvalue().split()[-1]
+    assert browser.get("/requests/").headers["Location"].startswith("/accounts/login/")
+    client = signed_in(password, YUKI.email)
+    assert client.get("/requests/").headers["Location"] == CHANGE
+    set_own(client, password)
+    assert entries(place, "person:activated")[0].actor.id == YUKI.id
+
+
+def test_a_password_is_reset_only_of_whom_the_ledger_knows(place: Place) -> None:
+    stranger = Member(id="00000000-0000-4000-8000-0000000000ff", name="x", email="x@ringi.example", roles=())
+    user = sign_up(stranger)
+
+    for address in (stranger.email, "nobody@ringi.example"):
+        with pytest.raises(CommandError):
+            call_command("changepassword", address)
+
+    assert User.objects.get(pk=user.pk).password == user.password
+    assert entries(place, "person:password_issued") == ()
