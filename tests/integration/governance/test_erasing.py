@@ -1,6 +1,7 @@
 """What is erased goes everywhere and for good, and takes nothing with it that others need."""
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -290,6 +291,25 @@ def test_what_a_killed_worker_had_made_of_a_context_that_is_erased_before_the_ne
     deliver_deletions(place, at)
     assert in_core(core) == set()
     assert stored(place) == set()
+
+
+def test_what_was_made_stays_noted_while_another_try_tells_how_far_it_has_come(place: Place, at: Workplace) -> None:
+    context = submit_context(place.actor(HANAKO), title="Ferry", text=FERRY)
+    job = generate(place.actor(HANAKO), context=context)
+    made = killed_before_recording(place, at, context)
+    place.clock.forward(seconds=31)
+    with place.ledger.write() as tx:
+        again = lease_job(tx, worker="next", kinds=KINDS, seconds=30)
+    assert again is not None
+
+    with Heartbeat(place.ledger, again, seconds=0.6) as beat:
+        beat.stage("generate")
+        for _ in range(50):
+            if (job_row(place, job.job).progress or {}).get("stage") == "generate":
+                break
+            threading.Event().wait(0.05)
+
+    assert job_row(place, job.job).progress == {"stage": "generate", "done": 0, "total": 0, "adapter": made}
 
 
 def test_what_a_killed_worker_had_kept_is_recorded_by_the_next_try(place: Place, at: Workplace) -> None:
