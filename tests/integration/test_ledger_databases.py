@@ -152,6 +152,21 @@ def test_up_down_up_and_the_schema_is_what_the_tables_declare(ledger: Ledger) ->
     prepare(ledger)
 
 
+def test_a_ledger_with_approvals_takes_the_step_to_the_approvals_of_slots(ledger: Ledger, key: SigningKey) -> None:
+    prepare(ledger)
+    approve(ledger, "a", request="r-1")
+    approve(ledger, "b", request="r-2")
+    deploy(ledger, "a", as_id="d-1")
+
+    migrate_down(ledger, "0010")
+    migrate(ledger)
+
+    with ledger.read() as db:
+        assert verify(db, [key.public]).ok
+        assert adapter_queries.approved_norms(db, cast.BASE, besides="") == (1.5, 1.5)
+        assert [row.request for row in request_queries.undeployed_requests(db)] == ["r-2"]
+
+
 def test_indexes_are_rebuilt(ledger: Ledger, key: SigningKey) -> None:
     prepare(ledger)
     approve(ledger, "a", request="r-1")
