@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -90,10 +91,11 @@ def test_two_reviewers_decide_one_stage_once(place: Place) -> None:
     for _ in range(ROUNDS):
         request = ask(place, evaluated(place))
         signed, since = signature(place, request), size(place)
+        against = replace(signed, meaning="decided")
 
         said = at_once(
             partial(approve, place.actor(YUKI), request=request, signature=signed),
-            partial(reject, place.actor(KENJI), request=request, signature=signed, comment="根拠が足りない"),
+            partial(reject, place.actor(KENJI), request=request, signature=against, comment="根拠が足りない"),
         )
 
         assert sorted(said) == ["done", "not_open"]

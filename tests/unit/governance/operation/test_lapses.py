@@ -55,7 +55,12 @@ def serve_and(then: Callable[[Place, str], object]) -> Callable[[Place], None]:
 
 def reject_anew(place: Place, digest: str) -> None:
     request = ask(place, digest)
-    reject(place.actor(YUKI), request=request, signature=signature(place, request), comment="古い規程に基づく")
+    reject(
+        place.actor(YUKI),
+        request=request,
+        signature=signature(place, request, meaning="decided"),
+        comment="古い規程に基づく",
+    )
 
 
 def retire_all_the_same(place: Place, digest: str) -> None:

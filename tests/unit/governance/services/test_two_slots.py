@@ -55,7 +55,12 @@ def approved_there(place: Place, digest: str, *, slot: str = "sales") -> str:
 
 def rejected_there(place: Place, digest: str, *, slot: str = "sales") -> None:
     request = ask(place, digest, slot=slot)
-    reject(place.actor(YUKI), request=request, signature=signature(place, request), comment="質問が足りない")
+    reject(
+        place.actor(YUKI),
+        request=request,
+        signature=signature(place, request, meaning="decided"),
+        comment="質問が足りない",
+    )
 
 
 def withdrawn_there(place: Place, digest: str) -> None:
