@@ -299,7 +299,7 @@ def test_what_was_made_stays_noted_while_another_try_tells_how_far_it_has_come(p
     made = killed_before_recording(place, at, context)
     place.clock.forward(seconds=31)
     with place.ledger.write() as tx:
-        again = lease_job(tx, worker="next", kinds=KINDS, seconds=30)
+        again = lease_job(tx, worker="next", kinds=ON_THE_CORE, seconds=30)
     assert again is not None
 
     with Heartbeat(place.ledger, again, seconds=0.6) as beat:
