@@ -90,8 +90,9 @@ def undeployed_requests(reader: Reader, *, actor: str | None = None, limit: int 
     own, done = index_adapters.c, index_deployments.c
     living = exists().where(own.digest == _TABLE.adapter, own.state != "retired")
     since = and_(done.state == "succeeded", or_(done.until_seq.is_(None), done.until_seq > _TABLE.last_seq))
+    # By the adapter, which few deployments have; the slot as a mere text, that it is not looked up by its thousands.
     placed = exists().where(
-        done.adapter == _TABLE.adapter, done.slot == _TABLE.slot, or_(done.state == "requested", since)
+        done.adapter == _TABLE.adapter, done.slot + "" == _TABLE.slot, or_(done.state == "requested", since)
     )
     # Each state is read in the order of its own index: both at once would be sorted, and looked up, as a whole.
     parts = [

@@ -123,6 +123,9 @@ def test_what_an_inbox_asks_of_ones_own_is_looked_up(full: Ledger) -> None:
     due = ContextFilter(states=("active",), kept_until_before=date(2026, 12, 1))
 
     assert "ix_index_requests_own (actor=? AND state=?)" in planned(full, lambda db: find_requests(db, open_ones))
+    undeployed = planned(full, lambda db: undeployed_requests(db, actor=cast.ENGINEER.id))
+    assert "ix_index_deployments_adapter (adapter=?)" in undeployed
+    assert "ix_index_deployments_slot" not in undeployed
     assert "ix_index_contexts_due (state=? AND retention_until<?)" in planned(full, lambda db: find_contexts(db, due))
 
 
