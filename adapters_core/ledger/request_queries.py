@@ -16,6 +16,7 @@ from adapters_core.ledger.records import parse_time
 from adapters_core.ledger.transactions import Reader
 
 PAGE = 50
+LOOKED_THROUGH = 500
 _TABLE = index_requests.c
 
 
@@ -85,7 +86,8 @@ def waiting_requests(
 def undeployed_requests(reader: Reader, *, actor: str | None = None, limit: int = PAGE) -> tuple[RequestRow, ...]:
     """Approved requests on which nothing was done yet, newest first; of one requester where one is named.
 
-    Their slot has not served the adapter since the approval, and no deployment of it to the slot is under way.
+    Their slot has not served the adapter since the approval, and no deployment of it to the slot is under way. Only
+    the newest ``LOOKED_THROUGH`` approvals of either kind are looked through.
     """
     own, done = index_adapters.c, index_deployments.c
     living = exists().where(own.digest == _TABLE.adapter, own.state != "retired")
@@ -94,16 +96,15 @@ def undeployed_requests(reader: Reader, *, actor: str | None = None, limit: int 
     placed = exists().where(
         done.adapter == _TABLE.adapter, done.slot + "" == _TABLE.slot, or_(done.state == "requested", since)
     )
-    # Each state is read in the order of its own index: both at once would be sorted, and looked up, as a whole.
-    parts = [
+    # Each state is read in the order of its own index, and no further than people look: most were deployed long ago.
+    recent = [
         _where(select(_TABLE.seq), RequestFilter(states=(state,), actor=actor))
-        .where(living, ~placed)
         .order_by(_TABLE.seq.desc())
-        .limit(limit)
+        .limit(LOOKED_THROUGH)
         .subquery()
         for state in sorted(APPROVED)
     ]
-    asked = select(index_requests).where(or_(*(_TABLE.seq.in_(select(part.c.seq)) for part in parts)))
+    asked = select(index_requests).where(or_(*(_TABLE.seq.in_(select(part.c.seq)) for part in recent)), living, ~placed)
     return _rows(reader, asked.order_by(_TABLE.seq.desc()).limit(limit))
 
 
