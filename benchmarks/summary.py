@@ -42,8 +42,8 @@ Adaptation: in 32 steps LoRA reached the adapter's NLL on none of three document
 tests running beside.
 Nothing was measured on a GPU.
 
-Pages, verifying, rollback and gateway were measured on one core of its own, the other one busy with a model; recording
-with nothing else running.
+Verifying, rollback and gateway were measured on one core of its own, the other one busy with a model; pages and
+recording with nothing else running.
 
 Rollbacks are clicked on a page that was opened before. Without that the first one after a start took 1.9 to 4.0 s
 in each of ten earlier runs; in the one that was split, 2.27 of 2.34 s were the web process's first request, not the
