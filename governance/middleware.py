@@ -69,18 +69,22 @@ class TimeZoneMiddleware:
             return self.get_response(request)
 
 
-class SecondFactorsMiddleware:
-    """Who adds or removes what they sign with proves first, by all they have, that it is them.
-
-    allauth asks for one proof of any kind, and asks nothing of people who come through the identity provider.
-    """
+class _BeforeViews:
+    """What looks at a request once its view is known: ``process_view`` is called before the view."""
 
     def __init__(self, get_response: Answer) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer; process_view is called before the view."""
+        """Answer."""
         return self.get_response(request)
+
+
+class SecondFactorsMiddleware(_BeforeViews):
+    """Who adds or removes what they sign with proves first, by all they have, that it is them.
+
+    allauth asks for one proof of any kind, and asks nothing of people who come through the identity provider.
+    """
 
     def process_view(self, request: HttpRequest, view: object, args: object, named: object) -> HttpResponse | None:
         """The page that asks for the proof; None where none is needed, or one was given."""
@@ -91,18 +95,11 @@ class SecondFactorsMiddleware:
         return HttpResponseRedirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': request.path})}")
 
 
-class FirstPasswordMiddleware:
+class FirstPasswordMiddleware(_BeforeViews):
     """A first password, which somebody else has seen, opens the page where one sets one's own, and nothing besides.
 
     The rules refuse it as well: this is how a person learns what to do.
     """
-
-    def __init__(self, get_response: Answer) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer; process_view is called before the view."""
-        return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: object, args: object, named: object) -> HttpResponse | None:
         """The page that asks for another password; None where none is needed, or that page is asked for."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from adapters_core.errors import InputError
+from governance.policy.choices import checked_choices
 from governance.policy.norms import NormPlace
 
 OPERATORS: Mapping[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le}
@@ -103,10 +104,7 @@ def checked_passable(stated: Iterable[str]) -> list[str]:
     Raises:
         InputError: there is no such metric.
     """
-    wanted = set(stated)
-    if unknown := wanted - set(METRICS):
-        raise InputError(f"passable must name metrics of {', '.join(METRICS)}, got {', '.join(sorted(unknown))}")
-    return [metric for metric in METRICS if metric in wanted]
+    return [*checked_choices(stated, METRICS, must="passable must name metrics of")]
 
 
 def missing_suites(policy: Mapping[str, Any], evidence: Evidence) -> tuple[str, ...]:

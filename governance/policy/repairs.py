@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args
 
-from adapters_core.errors import InputError
+from governance.policy.choices import checked_choices
 
 Repair = Literal["lost", "unknown", "aliases"]
 KINDS: tuple[Repair, ...] = get_args(Repair)
@@ -22,7 +22,4 @@ def checked_repairs(stated: Iterable[str]) -> list[str]:
     Raises:
         InputError: there is no such repair.
     """
-    wanted = set(stated)
-    if unknown := wanted - set(KINDS):
-        raise InputError(f"repairs must be of {', '.join(KINDS)}, got {', '.join(sorted(unknown))}")
-    return [kind for kind in KINDS if kind in wanted]
+    return [*checked_choices(stated, KINDS, must="repairs must be of")]

@@ -9,26 +9,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from tests.browsers import at_desk, open_browser, sign_in
+from tests.browsers import at_desk, sign_in
 from tests.cast import CAST, PASSWORD
-from tests.showroom import Showroom, Sight, open_showroom
+from tests.showroom import Showroom, Sight
 from tests.showroom_acts import ACTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PEOPLE = {member.email: member for member in CAST}
-
-
-@pytest.fixture(scope="module")
-def showroom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Showroom]:
-    with open_showroom(tmp_path_factory.mktemp("showroom")) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

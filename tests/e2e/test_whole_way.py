@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect
 
-from tests.browsers import PATIENCE, at_desk, open_browser, sign_in
+from tests.browsers import PATIENCE, at_desk, sign_in
 from tests.product import Product, running_product, said_by
 
 pytestmark = [pytest.mark.browser, pytest.mark.base, pytest.mark.timeout(900)]
@@ -65,12 +65,6 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """Started once: the core takes a while to load its base."""
     with running_product(tmp_path_factory.mktemp("product")) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -5,25 +5,13 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browsers import at_desk, open_browser, sign_in
+from tests.browsers import at_desk, sign_in
 from tests.cast import HANAKO, PASSWORD, YUKI, Member
-from tests.showroom import Showroom, open_showroom
+from tests.showroom import Showroom
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 TEXT = "夜間の入館は警備室に届け出る。入館証は翌朝九時までに返す。"
 REMARK = "届け出の時刻も確認しました"
-
-
-@pytest.fixture(scope="module")
-def showroom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Showroom]:
-    with open_showroom(tmp_path_factory.mktemp("showroom")) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture
